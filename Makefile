@@ -1,0 +1,47 @@
+PYTHON ?=
+ONLY ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: setup packages demo test test-full check golden bench clean help
+
+setup: .venv/.project  ## Install what is missing: Debian packages, .venv, Fairlead itself
+
+demo: setup  ## Show Fairlead at work on a network of namespaces (root)
+	@$(BIN)/fairlead demo
+
+test: setup  ## Run the tests, the lab included (root)
+	@scripts/test -m "not slow"
+
+test-full: setup  ## Run the slow tests too (root)
+	@scripts/test
+
+check: setup  ## Lint, formatting, types, layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+golden: setup  ## Write the golden files anew; review the difference
+	@$(BIN)/pytest tests/test_golden.py --update-golden
+
+bench: setup  ## Print each benchmark beside its goal; ONLY=name runs one
+	@$(BIN)/python -m bench $(ONLY)
+
+clean:  ## Remove .venv, caches and build results
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find src tests bench scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+packages:
+	@scripts/packages
+
+.venv/.requirements: requirements.txt requirements-dev.txt | packages
+	@PYTHON="$(PYTHON)" scripts/venv
+	@touch $@
+
+.venv/.project: .venv/.requirements pyproject.toml
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

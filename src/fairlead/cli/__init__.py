@@ -1,0 +1,1 @@
+"""The commands people type; thin: read the arguments, call the layer below, print the result."""

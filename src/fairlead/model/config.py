@@ -1,0 +1,35 @@
+"""The configuration file ``fairlead.yaml``; every key is also an environment variable."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta as Check
+from msgspec import Struct
+
+from fairlead.model.desired import Masquerade
+
+ServiceType = Literal["ClusterIP", "NodePort", "NodePortLocal"]
+StaticOutsidePools = Literal["Dialect", "Allow", "Deny"]
+DialectName = Literal["fairlead", "ako", "kube-vip", "vcd"]
+
+
+class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """All keys, with their defaults.
+
+    ``service_type`` is AKO's backend mode. ``strict``: a conflict about a VIP itself withdraws the whole
+    group, as the vendor does. ``static_outside_pools``: whether a static address may lie outside every
+    pool (``Dialect``: only for kube-vip). ``default_dialect`` reads Services that name none.
+    ``handle_unclassed``: serve Services without a class (on a cluster; files always do).
+    ``load_balancer_class_*`` are kube-vip's. ``tombstones``: how many released addresses a pool remembers.
+    """
+
+    service_type: ServiceType = "ClusterIP"
+    strict: bool = False
+    static_outside_pools: StaticOutsidePools = "Dialect"
+    default_dialect: DialectName = "fairlead"
+    handle_unclassed: bool = True
+    load_balancer_class_legacy_handling: bool = True
+    load_balancer_class_name: str = "kube-vip.io/kube-vip-class"
+    load_balancer_class_only: bool = False
+    masquerade: Masquerade = "auto"
+    tombstones: Annotated[int, Check(ge=0)] = 1024
+    interfaces: tuple[str, ...] = ()

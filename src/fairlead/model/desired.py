@@ -1,0 +1,87 @@
+"""What one engine's drivers must make true: rows keyed so that desired and observed diff as tables."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from fairlead.model.addresses import IPAddress, IPNetwork
+from fairlead.model.names import Protocol
+
+Masquerade = Literal["always", "never", "auto"]
+"""``auto``: masquerade, except towards backends on this engine's own node, which route back through it."""
+
+
+class L4Key(NamedTuple):
+    """Where a listener listens."""
+
+    address: IPAddress
+    protocol: Protocol
+    port: int
+
+
+class L4Backend(NamedTuple):
+    """Where its traffic goes. ``direct``: it routes back through this engine, so ``auto`` needs no
+    masquerade."""
+
+    address: IPAddress
+    port: int
+    direct: bool = False
+
+
+class L4Listener(Struct, frozen=True, gc=False):
+    """One row of the L4 data plane.
+
+    ``backends`` may be empty: the listener exists and refuses (TCP RST, ICMP port unreachable).
+    ``affinity_seconds``: 0, or how long a client address stays on its backend after its last new flow
+    (Service ``sessionAffinityConfig.clientIP.timeoutSeconds``). ``source_ranges``: who may connect
+    (``spec.loadBalancerSourceRanges``); empty = everybody.
+    """
+
+    backends: tuple[L4Backend, ...]
+    affinity_seconds: int = 0
+    source_ranges: tuple[IPNetwork, ...] = ()
+    masquerade: Masquerade = "auto"
+
+
+class L4Desired(Struct, frozen=True):
+    """The ``nft`` driver's whole desired state on one engine.
+
+    ``vips`` are all addresses this engine may receive traffic for; whatever arrives there and is for no
+    listener is refused.
+    """
+
+    listeners: Mapping[L4Key, L4Listener]
+    vips: frozenset[IPAddress]
+
+
+class L4Changes(Struct, frozen=True):
+    """The difference between two :class:`L4Desired`: a listener of ``None`` is deleted."""
+
+    listeners: Mapping[L4Key, L4Listener | None]
+    vips_added: frozenset[IPAddress] = frozenset()
+    vips_removed: frozenset[IPAddress] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.listeners or self.vips_added or self.vips_removed)
+
+
+class L2Desired(Struct, frozen=True):
+    """The addresses this engine holds on its LANs (the ``l2`` driver). ``fresh`` were never used by
+    Fairlead before and are probed for a foreign holder first (RFC 5227)."""
+
+    owned: frozenset[IPAddress]
+    fresh: frozenset[IPAddress] = frozenset()
+
+
+class L2Changes(Struct, frozen=True):
+    """Addresses to take and to let go. ``probe`` is the subset of ``added`` to probe first."""
+
+    added: frozenset[IPAddress]
+    removed: frozenset[IPAddress]
+    probe: frozenset[IPAddress] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.added or self.removed)

@@ -1,0 +1,137 @@
+"""What is decided: VIPs with their listeners, a verdict for every object, and the ledger to keep."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from immutables import Map
+from msgspec import Struct
+
+from fairlead.model.addresses import IPAddress, IPNetwork
+from fairlead.model.claim import DEFAULT_ENGINES, Backend, Claim, Claims, Role
+from fairlead.model.ledger import EXTERNAL, Holding, Ledger, Spot
+from fairlead.model.names import GroupKey, Protocol, Ref
+from fairlead.model.objects import Announce
+from fairlead.model.verdict import Verdict
+
+ListenerKind = Literal["l4", "http", "tls"]
+
+
+class Listener(Struct, frozen=True, gc=False):
+    """One (protocol, port) of a VIP and where its traffic goes."""
+
+    protocol: Protocol
+    port: int
+    service: Ref
+    backends: tuple[Backend, ...]
+    affinity_seconds: int = 0
+    source_ranges: tuple[IPNetwork, ...] = ()
+    local: bool = False
+    kind: ListenerKind = "l4"
+    match: str = ""
+
+
+class Translation(NamedTuple):
+    """A DNAT from the VIP to an internal VIP; the port stays."""
+
+    protocol: Protocol
+    external: IPAddress
+    internal: IPAddress
+    port: int
+
+
+class Vip(Struct, frozen=True, gc=False, kw_only=True):
+    """One address per family, its members and listeners.
+
+    ``slot`` is empty for the address clients use. ``role``: which engines may hold it. ``nodes``: the
+    nodes it is confined to by externalTrafficPolicy Local; None = any.
+    """
+
+    group: GroupKey
+    addresses: tuple[IPAddress, ...]
+    pools: tuple[str, ...]
+    members: tuple[Ref, ...]
+    listeners: tuple[Listener, ...] = ()
+    translations: tuple[Translation, ...] = ()
+    slot: str = EXTERNAL
+    engine_group: str = DEFAULT_ENGINES
+    announce: Announce = "l2"
+    role: Role = "engine"
+    nodes: frozenset[str] | None = None
+
+    @property
+    def key(self) -> "VipKey":
+        """Its identity in the plan."""
+        return VipKey(self.group, self.slot)
+
+    @property
+    def name(self) -> str:
+        """A readable, unambiguous name: the group's, and the slot of an internal address."""
+        return f"{self.group}#{self.slot}" if self.slot else str(self.group)
+
+
+class VipKey(NamedTuple):
+    """A VIP's identity: its group and which of the group's addresses it is."""
+
+    group: GroupKey
+    slot: str = EXTERNAL
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """One group as planned. ``verdicts`` are aligned with ``claims``. ``waiting``: it wants an address
+    that it has not got, so freed space concerns it."""
+
+    group: GroupKey
+    claims: tuple[Claim, ...]
+    verdicts: tuple[Verdict, ...]
+    vips: tuple[Vip, ...] = ()
+    holding: Holding | None = None
+    waiting: bool = False
+
+
+class Placed(NamedTuple):
+    """The engines of a VIP: ``active`` hold it, ``standby`` would be next, in order."""
+
+    active: tuple[str, ...]
+    standby: tuple[str, ...] = ()
+
+
+NOWHERE = Placed(())
+
+
+class Placement(Struct, frozen=True):
+    """Which engines hold which VIP, and how many each holds."""
+
+    placed: Map[VipKey, Placed] = Map()
+    loads: Map[str, int] = Map()
+
+
+class Cursor(NamedTuple):
+    """How far a pool's range has been handed out: everything below ``next`` is held, released, or in
+    ``skipped``."""
+
+    next: int
+    skipped: tuple[int, ...] = ()
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """The decision for one set of claims.
+
+    ``asked``: which objects ask for an address that is their group (kube-vip). ``cursors`` are a shortcut
+    into the pools; they follow from ``ledger``. ``changed``: the groups that differ from the plan this one
+    was derived from; None = all of them.
+    """
+
+    claims: Claims = Claims()
+    ledger: Ledger = Ledger()
+    outcomes: Map[GroupKey, Outcome] = Map()
+    groups_of: Map[Ref, tuple[GroupKey, ...]] = Map()
+    asked: Map[Spot, frozenset[Ref]] = Map()
+    waiting: Map[GroupKey, bool] = Map()
+    cursors: Map[tuple[str, int], Cursor] = Map()
+    placement: Placement = Placement()
+    changed: frozenset[GroupKey] | None = None
+
+    def vips(self) -> Iterator[Vip]:
+        """All VIPs, internal ones included, in no particular order."""
+        for outcome in self.outcomes.values():
+            yield from outcome.vips
