@@ -20,7 +20,7 @@ check: setup  ## Lint, formatting, types, layers
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 golden: setup  ## Write the golden files anew; review the difference
 	@$(BIN)/pytest tests/test_golden.py --update-golden
