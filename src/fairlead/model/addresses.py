@@ -99,8 +99,8 @@ def parse_range(text: str) -> AddressRange:
 def usable(span: AddressRange, *, avoid_first_last: bool) -> AddressRange:
     """The part of a range that may be handed out.
 
-    ``avoid_first_last`` skips network and broadcast of IPv4 CIDRs of /30 and larger; a range written
-    as ``a-b`` is used whole.
+    ``avoid_first_last`` skips network and broadcast of IPv4 CIDRs of /30 and larger; a range
+    written as ``a-b`` is used whole.
     """
     if not (avoid_first_last and span.cidr and span.family == 4 and span.size >= 4):
         return span

@@ -44,20 +44,29 @@ class InternalTier(Struct, frozen=True, gc=False):
     per_listener: bool
 
 
+class ClaimKey(NamedTuple):
+    """A claim's identity: its object, and which of the object's claims it is."""
+
+    ref: Ref
+    part: str = ""
+
+
 class Claim(Struct, frozen=True, gc=False, kw_only=True):
     """What one object asks for.
 
-    ``group`` is None where the wanted addresses themselves are the group (kube-vip). ``addresses``: the
-    static wish, at most one per family. ``families``: in order of preference; ``family_policy`` says
-    whether a second one is wanted. ``pools``: names or networks to allocate from, empty = any pool that
-    allows it. ``setting``: the infra setting whose equality a shared VIP demands. ``local``:
-    externalTrafficPolicy Local. ``outside_pools``: its language uses static addresses outside every pool.
+    ``part`` tells the claims of one object apart. ``group`` is None where the wanted addresses
+    themselves are the group (kube-vip). ``addresses``: the static wish, at most one per family.
+    ``families``: in order of preference; ``family_policy`` says whether a second one is wanted.
+    ``pools``: names or networks to allocate from, empty = any pool that allows it. ``setting``: the
+    infra setting whose equality a shared VIP demands. ``local``: externalTrafficPolicy Local.
+    ``outside_pools``: its language uses static addresses outside every pool.
     ``foreign_class``: it carries our sharing key but names somebody else's class.
     """
 
     ref: Ref
     dialect: str
     group: GroupKey | None
+    part: str = ""
     created: str = ""
     addresses: tuple[IPAddress, ...] = ()
     families: tuple[Family, ...] = ()
@@ -80,9 +89,14 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     warnings: tuple[Reason, ...] = ()
 
     @property
-    def order(self) -> tuple[str, Ref]:
+    def key(self) -> ClaimKey:
+        """Its identity."""
+        return ClaimKey(self.ref, self.part)
+
+    @property
+    def order(self) -> tuple[str, Ref, str]:
         """Older first; ties by namespace/name (DESIGN, "Order")."""
-        return self.created, self.ref
+        return self.created, self.ref, self.part
 
 
 class Pool(Struct, frozen=True, gc=False, kw_only=True):
@@ -117,7 +131,8 @@ class Pool(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Engine(NamedTuple):
-    """A node that may serve VIPs. ``node``: it is also a node of the cluster and may run backends."""
+    """A node that may serve VIPs. ``node``: it is also a node of the cluster and may run
+    backends."""
 
     name: str
     ready: bool = True
@@ -140,9 +155,9 @@ class EngineRule(Struct, frozen=True, gc=False, kw_only=True):
 class Claims(Struct, frozen=True, kw_only=True):
     """Everything the planner needs to know of one World.
 
-    ``verdicts`` are what dialects decided by themselves (ignored, invalid); ``held`` are objects that
-    exist but cannot be read, whose addresses stay reserved. ``touched``: the objects whose claims differ
-    from those of revision ``base``; None = compare with nothing, plan in full.
+    ``verdicts`` are what dialects decided by themselves (ignored, invalid); ``held`` are objects
+    that exist but cannot be read, whose addresses stay reserved. ``touched``: the objects whose
+    claims differ from those of revision ``base``; None = compare with nothing, plan in full.
     """
 
     config: Config = Config()

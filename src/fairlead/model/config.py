@@ -15,11 +15,13 @@ DialectName = Literal["fairlead", "ako", "kube-vip", "vcd"]
 class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """All keys, with their defaults.
 
-    ``service_type`` is AKO's backend mode. ``strict``: a conflict about a VIP itself withdraws the whole
-    group, as the vendor does. ``static_outside_pools``: whether a static address may lie outside every
-    pool (``Dialect``: only for kube-vip). ``default_dialect`` reads Services that name none.
+    ``service_type`` is AKO's backend mode. ``strict``: a conflict about a VIP itself withdraws the
+    whole group, as the vendor does. ``static_outside_pools``: whether a static address may lie
+    outside every pool (``Dialect``: only for kube-vip). ``default_dialect`` reads Services that
+    name none.
     ``handle_unclassed``: serve Services without a class (on a cluster; files always do).
-    ``load_balancer_class_*`` are kube-vip's. ``tombstones``: how many released addresses a pool remembers.
+    ``load_balancer_class_*`` are kube-vip's. ``tombstones``: how many released addresses a pool
+    remembers.
     """
 
     service_type: ServiceType = "ClusterIP"

@@ -1,4 +1,5 @@
-"""What one engine's drivers must make true: rows keyed so that desired and observed diff as tables."""
+"""What one engine's drivers must make true: rows keyed so that desired and observed diff as
+tables."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -9,7 +10,8 @@ from fairlead.model.addresses import IPAddress, IPNetwork
 from fairlead.model.names import Protocol
 
 Masquerade = Literal["always", "never", "auto"]
-"""``auto``: masquerade, except towards backends on this engine's own node, which route back through it."""
+"""``auto``: masquerade, except towards backends on this engine's own node, which route back through
+it."""
 
 
 class L4Key(NamedTuple):
@@ -33,9 +35,9 @@ class L4Listener(Struct, frozen=True, gc=False):
     """One row of the L4 data plane.
 
     ``backends`` may be empty: the listener exists and refuses (TCP RST, ICMP port unreachable).
-    ``affinity_seconds``: 0, or how long a client address stays on its backend after its last new flow
-    (Service ``sessionAffinityConfig.clientIP.timeoutSeconds``). ``source_ranges``: who may connect
-    (``spec.loadBalancerSourceRanges``); empty = everybody.
+    ``affinity_seconds``: 0, or how long a client address stays on its backend after its last new
+    flow (Service ``sessionAffinityConfig.clientIP.timeoutSeconds``). ``source_ranges``: who may
+    connect (``spec.loadBalancerSourceRanges``); empty = everybody.
     """
 
     backends: tuple[L4Backend, ...]
@@ -47,8 +49,8 @@ class L4Listener(Struct, frozen=True, gc=False):
 class L4Desired(Struct, frozen=True):
     """The ``nft`` driver's whole desired state on one engine.
 
-    ``vips`` are all addresses this engine may receive traffic for; whatever arrives there and is for no
-    listener is refused.
+    ``vips`` are all addresses this engine may receive traffic for; whatever arrives there and is
+    for no listener is refused.
     """
 
     listeners: Mapping[L4Key, L4Listener]

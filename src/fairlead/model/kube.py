@@ -1,8 +1,8 @@
 """The Kubernetes objects that Fairlead reads, with only the fields that it uses.
 
-One set of msgspec Structs serves the file source and the API watch alike; undeclared fields are skipped
-by the decoder and cost no memory. ``null`` stands for an absent map or list, as the API reads it.
-Addresses stay text here: these types are the edge.
+One set of msgspec Structs serves the file source and the API watch alike; undeclared fields are
+skipped by the decoder and cost no memory. ``null`` stands for an absent map or list, as the API
+reads it. Addresses stay text here: these types are the edge.
 """
 
 from typing import Annotated, ClassVar
@@ -18,7 +18,8 @@ NO_TEXT: dict[str, str] = {}
 
 
 class Metadata(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """ObjectMeta, as far as it matters here. ``creation_timestamp`` is RFC 3339 text, which sorts."""
+    """ObjectMeta, as far as it matters here. ``creation_timestamp`` is RFC 3339 text, which
+    sorts."""
 
     name: Annotated[str, Check(min_length=1, max_length=253)]
     namespace: str = ""
@@ -40,7 +41,8 @@ class Metadata(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True
 
 
 class KubeObject(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """What every object has. ``KIND`` and ``GROUP`` name the kind; ``CLUSTER`` kinds have no namespace."""
+    """What every object has. ``KIND`` and ``GROUP`` name the kind; ``CLUSTER`` kinds have no
+    namespace."""
 
     KIND: ClassVar[str]
     GROUP: ClassVar[str]
@@ -65,7 +67,8 @@ class KubeObject(Struct, frozen=True, gc=False, rename="camel", omit_defaults=Tr
 
 
 class ServicePort(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """core/v1 ServicePort. ``target_port`` is a number, a container port's name, or absent (= port)."""
+    """core/v1 ServicePort. ``target_port`` is a number, a container port's name, or absent (=
+    port)."""
 
     port: Port
     protocol: Protocol = "TCP"
@@ -144,7 +147,8 @@ class Service(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=T
 
 
 class EndpointConditions(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """discovery/v1 EndpointConditions; ``None`` means true for ready and serving, false for terminating."""
+    """discovery/v1 EndpointConditions; ``None`` means true for ready and serving, false for
+    terminating."""
 
     ready: bool | None = None
     serving: bool | None = None

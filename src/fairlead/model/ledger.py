@@ -41,8 +41,8 @@ class Owner(NamedTuple):
 
 
 class Holding(Struct, frozen=True, gc=False):
-    """All that a group holds, and the agreement under which it was served: the infra setting and the
-    owner of each listener. They decide who is the newcomer when members come to differ."""
+    """All that a group holds, and the agreement under which it was served: the infra setting and
+    the owner of each listener. They decide who is the newcomer when members come to differ."""
 
     group: GroupKey
     assignments: tuple[Assignment, ...]

@@ -24,8 +24,8 @@ class Ref(NamedTuple):
 class GroupKey(NamedTuple):
     """The claims that must live on one VIP (DESIGN, "Group").
 
-    ``scope`` says what ``name`` counts in, for instance ``shared-vip`` or ``service``; the namespace is
-    empty where a group may span namespaces.
+    ``scope`` says what ``name`` counts in, for instance ``shared-vip`` or ``service``; the
+    namespace is empty where a group may span namespaces.
     """
 
     dialect: str

@@ -1,6 +1,7 @@
 """The kinds of ``fairlead.dev/v1alpha1``, cluster-scoped.
 
-Unknown fields are errors here: a misspelt key in an object that is ours must not be silently without effect.
+Unknown fields are errors here: a misspelt key in an object that is ours must not be silently
+without effect.
 """
 
 from typing import Annotated, Literal

@@ -1,4 +1,5 @@
-"""What is decided: VIPs with their listeners, a verdict for every object, and the ledger to keep."""
+"""What is decided: VIPs with their listeners, a verdict for every object, and the ledger to
+keep."""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -39,11 +40,18 @@ class Translation(NamedTuple):
     port: int
 
 
+class VipKey(NamedTuple):
+    """A VIP's identity: its group and which of the group's addresses it is."""
+
+    group: GroupKey
+    slot: str = EXTERNAL
+
+
 class Vip(Struct, frozen=True, gc=False, kw_only=True):
     """One address per family, its members and listeners.
 
-    ``slot`` is empty for the address clients use. ``role``: which engines may hold it. ``nodes``: the
-    nodes it is confined to by externalTrafficPolicy Local; None = any.
+    ``slot`` is empty for the address clients use. ``role``: which engines may hold it. ``nodes``:
+    the nodes it is confined to by externalTrafficPolicy Local; None = any.
     """
 
     group: GroupKey
@@ -59,7 +67,7 @@ class Vip(Struct, frozen=True, gc=False, kw_only=True):
     nodes: frozenset[str] | None = None
 
     @property
-    def key(self) -> "VipKey":
+    def key(self) -> VipKey:
         """Its identity in the plan."""
         return VipKey(self.group, self.slot)
 
@@ -69,16 +77,9 @@ class Vip(Struct, frozen=True, gc=False, kw_only=True):
         return f"{self.group}#{self.slot}" if self.slot else str(self.group)
 
 
-class VipKey(NamedTuple):
-    """A VIP's identity: its group and which of the group's addresses it is."""
-
-    group: GroupKey
-    slot: str = EXTERNAL
-
-
 class Outcome(Struct, frozen=True, gc=False):
-    """One group as planned. ``verdicts`` are aligned with ``claims``. ``waiting``: it wants an address
-    that it has not got, so freed space concerns it."""
+    """One group as planned. ``verdicts`` are aligned with ``claims``. ``waiting``: it wants an
+    address that it has not got, so freed space concerns it."""
 
     group: GroupKey
     claims: tuple[Claim, ...]
@@ -95,18 +96,22 @@ class Placed(NamedTuple):
     standby: tuple[str, ...] = ()
 
 
-NOWHERE = Placed(())
-
-
 class Placement(Struct, frozen=True):
-    """Which engines hold which VIP, and how many each holds."""
+    """Which engines hold which VIP, and its inverses.
 
-    placed: Map[VipKey, Placed] = Map()
-    loads: Map[str, int] = Map()
+    ``active``: VIP -> engines. ``loads``: engine -> the VIPs it holds. ``slots``: (engine group,
+    slot) -> its VIPs; a VIP's slot fixes its order of preference among the engines.
+    """
+
+    active: Map[VipKey, tuple[str, ...]] = Map()
+    loads: Map[str, Map[VipKey, int]] = Map()
+    slots: Map[tuple[str, int], Map[VipKey, int]] = Map()
+    counts: Map[str, int] = Map()
 
 
 class Cursor(NamedTuple):
-    """How far a pool's range has been handed out: everything below ``next`` is held, released, or in
+    """How far a pool's range has been handed out: everything below ``next`` is held, released, or
+    in
     ``skipped``."""
 
     next: int
@@ -116,9 +121,10 @@ class Cursor(NamedTuple):
 class Plan(Struct, frozen=True, kw_only=True):
     """The decision for one set of claims.
 
-    ``asked``: which objects ask for an address that is their group (kube-vip). ``cursors`` are a shortcut
-    into the pools; they follow from ``ledger``. ``changed``: the groups that differ from the plan this one
-    was derived from; None = all of them.
+    ``asked``: which objects ask for an address that is their group (kube-vip). ``waiting``: the
+    groups that freed space concerns, with the addresses they ask for in vain. ``cursors`` are a
+    shortcut into the pools; they follow from ``ledger``. ``changed``: the groups that differ from
+    the plan this one was derived from; None = all of them.
     """
 
     claims: Claims = Claims()
@@ -126,7 +132,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     outcomes: Map[GroupKey, Outcome] = Map()
     groups_of: Map[Ref, tuple[GroupKey, ...]] = Map()
     asked: Map[Spot, frozenset[Ref]] = Map()
-    waiting: Map[GroupKey, bool] = Map()
+    waiting: Map[GroupKey, tuple[Spot, ...]] = Map()
     cursors: Map[tuple[str, int], Cursor] = Map()
     placement: Placement = Placement()
     changed: frozenset[GroupKey] | None = None

@@ -1,8 +1,8 @@
 """What Fairlead says about an object, and why.
 
-A reason is a value: the planner returns it, the edges print it. Its text may name things that are known
-only when somebody asks (who holds a full pool), so that one Service more does not rewrite the verdict of
-every waiting one; see :func:`fairlead.planner.explain.message`.
+A reason is a value: the planner returns it, the edges print it. Its text may name things that are
+known only when somebody asks (who holds a full pool), so that one Service more does not rewrite the
+verdict of every waiting one; see :func:`fairlead.planner.explain.message`.
 """
 
 from enum import StrEnum
@@ -14,8 +14,8 @@ from fairlead.model.names import GroupKey, Ref
 
 
 class State(StrEnum):
-    """Served holds an address; Pending waits for something that can come by itself; Rejected needs an
-    edit; Ignored is not ours."""
+    """Served holds an address; Pending waits for something that can come by itself; Rejected needs
+    an edit; Ignored is not ours."""
 
     SERVED = "Served"
     PENDING = "Pending"
@@ -61,7 +61,8 @@ class Reason(Struct, frozen=True, gc=False):
 
 
 class Verdict(Struct, frozen=True, gc=False):
-    """The answer for one object. ``warnings`` do not change the state; they are published beside it."""
+    """The answer for one object. ``warnings`` do not change the state; they are published beside
+    it."""
 
     ref: Ref
     state: State

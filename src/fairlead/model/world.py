@@ -1,8 +1,8 @@
 """One immutable snapshot of everything that was read: the planner's only view of the outside.
 
-Tables are persistent maps (hash array mapped tries), so a snapshot after one change shares all the rest
-with the one before and costs the same at 50 and at 50 000 Services. Each snapshot remembers which objects
-its last changes touched, which is what makes incremental planning possible.
+Tables are persistent maps (hash array mapped tries), so a snapshot after one change shares all the
+rest with the one before and costs the same at 50 and at 50 000 Services. Each snapshot remembers
+which objects its last changes touched, which is what makes incremental planning possible.
 """
 
 from collections.abc import Iterable, Iterator
@@ -167,9 +167,7 @@ class _Evolution:
                 self.slices.pop(key, None)
         if new is not None and new.service:
             key = (new.namespace, new.service)
-            self.slices[key] = tuple(
-                sorted((*self.slices.get(key, ()), new), key=lambda s: s.name)
-            )
+            self.slices[key] = tuple(sorted((*self.slices.get(key, ()), new), key=lambda s: s.name))
 
     def _finish(self) -> World:
         world, tables = self.world, self.world.tables.mutate()

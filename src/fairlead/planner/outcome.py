@@ -1,0 +1,154 @@
+"""A group's VIPs, listeners and verdicts, once its members and addresses are known."""
+
+from collections.abc import Sequence
+
+from fairlead.model.addresses import IPAddress
+from fairlead.model.claim import Claim, Pool
+from fairlead.model.ledger import EXTERNAL, Assignment, Holding
+from fairlead.model.objects import Announce
+from fairlead.model.plan import Listener, Outcome, Translation, Vip
+from fairlead.model.verdict import Reason, State, Verdict
+from fairlead.planner import reasons
+from fairlead.planner.allocate import INTERNAL, Case
+
+
+def outcome_of(case: Case, pools: dict[str, Pool]) -> Outcome:
+    """What became of one group."""
+    holding = case.holding()
+    vips = _vips(case, holding, pools) if case.members else ()
+    addresses = vips[0].addresses if vips else ()
+    verdicts = tuple(_verdict(case, claim, addresses) for claim in case.admission.claims)
+    return Outcome(
+        group=case.group,
+        claims=case.admission.claims,
+        verdicts=verdicts,
+        vips=vips,
+        holding=holding if holding.assignments else None,
+        waiting=case.waiting,
+    )
+
+
+def _verdict(case: Case, claim: Claim, addresses: Sequence[IPAddress]) -> Verdict:
+    refusal = case.refused.get(claim.key)
+    if refusal is not None:
+        return Verdict(
+            ref=claim.ref,
+            state=refusal.state,
+            reason=refusal.reason,
+            dialect=claim.dialect,
+            group=case.group,
+            hostname=claim.hostname,
+            warnings=claim.warnings,
+        )
+    return Verdict(
+        ref=claim.ref,
+        state=State.SERVED,
+        reason=_weakness(claim),
+        dialect=claim.dialect,
+        group=case.group,
+        addresses=_own(claim, addresses),
+        hostname=claim.hostname,
+        warnings=claim.warnings + case.warnings,
+    )
+
+
+def _weakness(claim: Claim) -> Reason | None:
+    """Served, but nothing can answer."""
+    return None if any(p.backends for p in claim.listeners) else reasons.no_backend()
+
+
+def _own(claim: Claim, addresses: Sequence[IPAddress]) -> tuple[IPAddress, ...]:
+    """The addresses of a shared VIP that a member asked for: its families."""
+    if not claim.families or claim.family_policy != "SingleStack":
+        return tuple(addresses)
+    return tuple(a for a in addresses if a.version in claim.families)
+
+
+def _listeners(claim: Claim) -> tuple[Listener, ...]:
+    return tuple(
+        Listener(
+            protocol=p.protocol,
+            port=p.port,
+            service=claim.ref,
+            backends=p.backends,
+            affinity_seconds=claim.affinity_seconds,
+            source_ranges=claim.source_ranges,
+            local=claim.local,
+        )
+        for p in claim.listeners
+    )
+
+
+def _announce(claim: Claim, pool: Pool | None) -> Announce:
+    return claim.announce or (pool.announce if pool else "l2")
+
+
+def _pools(assignments: Sequence[Assignment]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(a.pool for a in assignments if a.pool))
+
+
+def _vips(case: Case, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip, ...]:
+    """The VIP of the group; with an internal tier it translates to internal VIPs that follow it."""
+    first = case.members[0]
+    external = holding.in_slot(EXTERNAL)
+    names = _pools(external)
+    listeners = [entry for claim in case.members for entry in _listeners(claim)]
+    listeners.sort(key=lambda entry: (entry.protocol, entry.port))
+    vip = Vip(
+        group=case.group,
+        addresses=tuple(a.spot.address for a in external),
+        pools=names,
+        members=tuple(sorted({claim.ref for claim in case.members})),
+        listeners=tuple(listeners),
+        engine_group=first.engine_group,
+        announce=_announce(first, pools.get(names[0]) if names else None),
+        nodes=case.admission.nodes if any(c.local for c in case.members) else None,
+    )
+    return (vip,) if first.internal is None else _translated(vip, holding, pools)
+
+
+def _translated(vip: Vip, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip, ...]:
+    """The same listeners on internal addresses, and the DNAT that leads to them."""
+    internal: dict[str, list[Assignment]] = {}
+    for assignment in holding.assignments:
+        if assignment.slot != EXTERNAL:
+            internal.setdefault(assignment.slot, []).append(assignment)
+    inner: list[Vip] = []
+    translations: list[Translation] = []
+    for slot, assignments in sorted(internal.items()):
+        mine = [p for p in vip.listeners if slot in (INTERNAL, f"{INTERNAL}/{p.protocol}/{p.port}")]
+        inside = tuple(a.spot.address for a in assignments)
+        translations += [
+            Translation(p.protocol, outer, address, p.port)
+            for p in mine
+            for outer in vip.addresses
+            for address in inside
+            if outer.version == address.version
+        ]
+        inner.append(_inner(vip, slot, mine, assignments))
+    outer = Vip(
+        group=vip.group,
+        addresses=vip.addresses,
+        pools=vip.pools,
+        members=vip.members,
+        translations=tuple(sorted(translations)),
+        engine_group=vip.engine_group,
+        announce=vip.announce,
+        role="edge",
+        nodes=None,
+    )
+    return (outer, *inner)
+
+
+def _inner(vip: Vip, slot: str, mine: list[Listener], assignments: list[Assignment]) -> Vip:
+    return Vip(
+        group=vip.group,
+        addresses=tuple(a.spot.address for a in assignments),
+        pools=_pools(assignments),
+        members=vip.members,
+        listeners=tuple(mine),
+        slot=slot,
+        engine_group=vip.engine_group,
+        announce="l2",
+        nodes=vip.nodes,
+    )

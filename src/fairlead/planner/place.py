@@ -1,0 +1,237 @@
+"""VIP -> engines: rendezvous hashing with bounded load.
+
+The hash of a VIP's address picks one of 1 024 slots, and each slot has a fixed order of preference
+over the engines: cells of at most 16 first, then the engines of the cell. So the cost of placing a
+VIP does not grow with the number of engines, nobody holds more than 1.15 times the mean, and the
+order does not depend on who is alive: losing an engine moves only its VIPs, and its return moves
+back only those.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import islice
+from math import ceil
+
+from immutables import Map
+
+from fairlead.model.claim import Engine, EngineRule, Role
+from fairlead.model.plan import Placed, Placement, Plan, Vip, VipKey
+
+SLOTS = 1024
+CELL = 16
+BOUND = 1.15
+STANDBYS = 2
+Rules = Map[str, EngineRule]
+Order = tuple[str, ...]
+
+
+def slot_of(vip: Vip) -> int:
+    """The slot of a VIP, by its first address; Fibonacci hashing spreads neighbours."""
+    return (int(vip.addresses[0]) * 0x9E3779B97F4A7C15 >> 32) % SLOTS
+
+
+@lru_cache(maxsize=64)
+def orders(engines: Order) -> tuple[Order, ...]:
+    """For each slot, all engines by preference. Depends on names only, never on who is alive."""
+    names = sorted(engines)
+    count = max(1, ceil(len(names) / CELL))
+    cells = [tuple(names[i::count]) for i in range(count)]
+    return tuple(
+        tuple(
+            name
+            for _, cell in sorted((_weight(slot, "/".join(cell)), cell) for cell in cells)
+            for name in sorted(cell, key=lambda name: _weight(slot, name))
+        )
+        for slot in range(SLOTS)
+    )
+
+
+def _weight(slot: int, name: str) -> bytes:
+    return blake2b(f"{slot}:{name}".encode(), digest_size=8).digest()
+
+
+@lru_cache(maxsize=64)
+def eligible(engines: tuple[Engine, ...], role: Role) -> Order:
+    """The engines of a role; where a group has none of that role, all of them."""
+    names = tuple(e.name for e in engines if e.role == role)
+    return names or tuple(e.name for e in engines)
+
+
+@lru_cache(maxsize=64)
+def ready(engines: tuple[Engine, ...]) -> frozenset[str]:
+    """The engines that can serve now."""
+    return frozenset(e.name for e in engines if e.ready)
+
+
+@lru_cache(maxsize=64)
+def cluster_nodes(engines: tuple[Engine, ...]) -> frozenset[str]:
+    """The engines that are nodes of the cluster; only these can be bound by Local endpoints."""
+    return frozenset(e.name for e in engines if e.node)
+
+
+def candidates(vip: Vip, rule: EngineRule) -> tuple[Order, frozenset[str]]:
+    """The order of preference of a VIP, and which of it may hold it now."""
+    names = eligible(rule.engines, vip.role)
+    able = ready(rule.engines)
+    if vip.nodes is not None:
+        able = able & (vip.nodes | (able - cluster_nodes(rule.engines)))
+    return orders(names)[slot_of(vip)], able
+
+
+def placed(plan: Plan, vip: Vip) -> Placed:
+    """Who holds a VIP, and who would be next."""
+    active = plan.placement.active.get(vip.key, ())
+    rule = plan.claims.engine_rules.get(vip.engine_group)
+    if rule is None:
+        return Placed(active)
+    order, able = candidates(vip, rule)
+    next_best = [name for name in order if name in able and name not in active]
+    return Placed(active, tuple(next_best[:STANDBYS]))
+
+
+class Seating:
+    """The working copy of a placement during one plan."""
+
+    def __init__(self, before: Placement, rules: Rules) -> None:
+        self.rules = rules
+        self.active = before.active.mutate()
+        self.counts = before.counts.mutate()
+        self._before = before
+        self._loads: dict[str, Map[VipKey, int]] = {}
+        self._slots: dict[tuple[str, int], Map[VipKey, int]] = {}
+
+    def leave(self, vip: Vip) -> None:
+        """A VIP that is gone."""
+        engines = self.active.pop(vip.key, None)
+        if engines is None:
+            return
+        for engine in engines:
+            self._loads[engine] = self._load(engine).delete(vip.key)
+        seat = (vip.engine_group, slot_of(vip))
+        self._slots[seat] = self._slot(seat).delete(vip.key)
+        self.counts[vip.engine_group] = self.counts.get(vip.engine_group, 0) - 1
+
+    def seat(self, vip: Vip) -> None:
+        """Place a new VIP, or one whose engines may have changed; it stays where it may stay."""
+        rule = self.rules.get(vip.engine_group)
+        present = self.active.get(vip.key)
+        if present is None:
+            seat = (vip.engine_group, slot_of(vip))
+            self._slots[seat] = self._slot(seat).set(vip.key, 1)
+            self.counts[vip.engine_group] = self.counts.get(vip.engine_group, 0) + 1
+        chosen = self._choose(vip, rule, present or ()) if rule else ()
+        if chosen != present:
+            self._move(vip.key, present or (), chosen)
+
+    def move_home(self, vip: Vip) -> None:
+        """Give a VIP to the engines it prefers, as far as their load allows."""
+        rule = self.rules.get(vip.engine_group)
+        present = self.active.get(vip.key, ())
+        chosen = self._choose(vip, rule, ()) if rule else ()
+        if chosen != present:
+            self._move(vip.key, present, chosen)
+
+    def _choose(self, vip: Vip, rule: EngineRule, present: Sequence[str]) -> Order:
+        order, able = candidates(vip, rule)
+        stay = [name for name in present if name in able]
+        scale = rule.min_scale if rule.mode == "ActiveActive" else 1
+        if len(stay) >= scale:
+            return tuple(stay[:scale])
+        spare = scale - len(stay)
+        limit = self._limit(rule, scale)
+        free = (n for n in order if n in able and n not in stay)
+        chosen = tuple(islice((n for n in free if len(self._load(n)) < limit), spare))
+        if len(chosen) < spare and not rule.max_vips:
+            over = (n for n in order if n in able and n not in stay and n not in chosen)
+            chosen += tuple(islice(over, spare - len(chosen)))
+        return (*stay, *chosen)
+
+    def _limit(self, rule: EngineRule, scale: int) -> int:
+        alive = len(ready(rule.engines)) or 1
+        bound = ceil(BOUND * self.counts.get(rule.name, 0) * scale / alive)
+        return min(bound, rule.max_vips) if rule.max_vips else bound
+
+    def _move(self, key: VipKey, old: Sequence[str], new: Order) -> None:
+        for engine in old:
+            if engine not in new:
+                self._loads[engine] = self._load(engine).delete(key)
+        for engine in new:
+            if engine not in old:
+                self._loads[engine] = self._load(engine).set(key, 1)
+        self.active[key] = new
+
+    def _load(self, engine: str) -> Map[VipKey, int]:
+        load = self._loads.get(engine)
+        return self._before.loads.get(engine, Map()) if load is None else load
+
+    def _slot(self, seat: tuple[str, int]) -> Map[VipKey, int]:
+        slot = self._slots.get(seat)
+        return self._before.slots.get(seat, Map()) if slot is None else slot
+
+    def close(self) -> Placement:
+        """The placement to keep."""
+        loads = self._before.loads.mutate()
+        for engine, load in self._loads.items():
+            loads[engine] = load
+        slots = self._before.slots.mutate()
+        for seat, members in self._slots.items():
+            slots[seat] = members
+        return Placement(
+            active=self.active.finish(),
+            loads=loads.finish(),
+            slots=slots.finish(),
+            counts=self.counts.finish(),
+        )
+
+
+def concerned(before: Placement, old: Rules, new: Rules) -> tuple[set[VipKey], set[VipKey]]:
+    """The VIPs that a change of engines concerns: those that lost a holder (or never had one), and
+    those that may go home to an engine that came back."""
+    lost: set[VipKey] = set()
+    home: set[VipKey] = set()
+    for name in {*old, *new}:
+        was, now = old.get(name), new.get(name)
+        if was == now:
+            continue
+        for key in _of_rule(before, name) if _reshaped(was, now) else ():
+            lost.add(key)
+        if was is None or now is None:
+            continue
+        for engine in ready(was.engines) - ready(now.engines):
+            lost.update(before.loads.get(engine, Map()))
+        back = ready(now.engines) - ready(was.engines)
+        if back:
+            lost.update(_unplaced(before, name))
+        if back and now.failback:
+            home.update(_preferring(before, now, back))
+    return lost, home - lost
+
+
+def _reshaped(was: EngineRule | None, now: EngineRule | None) -> bool:
+    """Whether more changed than who is alive."""
+    if was is None or now is None:
+        return True
+    shape = [(e.name, e.role, e.node) for e in was.engines]
+    return shape != [(e.name, e.role, e.node) for e in now.engines] or (
+        (was.mode, was.min_scale, was.max_vips) != (now.mode, now.min_scale, now.max_vips)
+    )
+
+
+def _of_rule(before: Placement, rule: str) -> Iterable[VipKey]:
+    for slot in range(SLOTS):
+        yield from before.slots.get((rule, slot), Map())
+
+
+def _unplaced(before: Placement, rule: str) -> Iterable[VipKey]:
+    """VIPs without any engine; there are some only when the group had none ready."""
+    return (key for key in _of_rule(before, rule) if not before.active.get(key))
+
+
+def _preferring(before: Placement, rule: EngineRule, back: frozenset[str]) -> Iterable[VipKey]:
+    """The VIPs whose order of preference begins with an engine that came back."""
+    for role in ("engine", "edge"):
+        table = orders(eligible(rule.engines, role))
+        for slot, order in enumerate(table):
+            if order[0] in back:
+                yield from before.slots.get((rule.name, slot), Map())

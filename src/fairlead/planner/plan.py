@@ -1,0 +1,260 @@
+"""Claims and ledger in, plan out.
+
+In full, every group is planned. After a change only the groups that it concerns are: those of the
+objects that changed, those that wait for an address when one was freed, and the VIPs of engines
+that came or went. The result is the same either way; a property test compares them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from immutables import Map
+
+from fairlead.model.claim import Claim, Claims
+from fairlead.model.ledger import Ledger
+from fairlead.model.names import GroupKey, Ref
+from fairlead.model.plan import Outcome, Plan, Vip, VipKey
+from fairlead.planner import group as grouping
+from fairlead.planner.admit import admit
+from fairlead.planner.allocate import Case, settle
+from fairlead.planner.book import Book, Cursors
+from fairlead.planner.outcome import outcome_of
+from fairlead.planner.place import Seating, concerned
+
+Groups = dict[GroupKey, list[Claim]]
+
+
+def plan(claims: Claims, ledger: Ledger, previous: Plan | None = None) -> Plan:
+    """Decide everything. ``previous`` makes it incremental where the claims say what changed since,
+    and gives the placement to stay close to in any case."""
+    if previous is not None and _follows(claims, ledger, previous):
+        return _Draft(claims, ledger, previous, claims.touched or frozenset()).revise()
+    placement = previous.placement if previous is not None else Plan().placement
+    outcomes: Map[GroupKey, Outcome] = previous.outcomes if previous is not None else Map()
+    return _Draft(claims, ledger, Plan(placement=placement), frozenset()).whole(outcomes)
+
+
+def _follows(claims: Claims, ledger: Ledger, previous: Plan) -> bool:
+    """Whether the change from the previous plan is known object by object."""
+    before = previous.claims
+    return (
+        claims.touched is not None
+        and claims.base == before.revision
+        and ledger is previous.ledger
+        and claims.config == before.config
+        and claims.held == before.held
+        and claims.pools == before.pools
+    )
+
+
+class _Draft:
+    """One plan in the making; it never leaves this module."""
+
+    def __init__(
+        self, claims: Claims, ledger: Ledger, previous: Plan, touched: frozenset[Ref]
+    ) -> None:
+        self.claims = claims
+        self.previous = previous
+        self.touched = touched
+        self.book = Book(claims, ledger, self._cursors())
+        self.pools = {pool.name: pool for pool in claims.pools}
+        self.asked = previous.asked
+        self.outcomes = previous.outcomes.mutate()
+        self.groups_of = previous.groups_of.mutate()
+        self.waiting = previous.waiting.mutate()
+        self.changed: set[GroupKey] = set()
+        self.cases: dict[GroupKey, Case] = {}
+
+    def _cursors(self) -> Cursors:
+        """Cursors pass over node addresses: one that is no node's any more needs a fresh start."""
+        before, now = self.previous.claims.node_addresses, self.claims.node_addresses
+        kept = before is now or all(address in now for address in before)
+        return self.previous.cursors if kept else Map()
+
+    # -- in full ---------------------------------------------------------------------------------
+
+    def whole(self, before: Map[GroupKey, Outcome]) -> Plan:
+        """Plan every group; ``before`` are outcomes whose VIPs the placement still knows."""
+        everything = [c for claims in self.claims.by_ref.values() for c in claims]
+        self.asked = grouping.reindex(Map(), (), everything)
+        groups = self._gather(everything)
+        self._drop_vanished(set(self.book.ledger.holdings) - set(groups))
+        self._plan_groups(groups)
+        seating = Seating(self.previous.placement, self.claims.engine_rules)
+        for outcome in before.values():
+            for vip in outcome.vips:
+                if not self._still(vip):
+                    seating.leave(vip)
+        for outcome in self.outcomes.finish().values():
+            for vip in outcome.vips:
+                seating.seat(vip)
+        return self._close(seating, changed=None)
+
+    def _still(self, vip: Vip) -> bool:
+        outcome = self.outcomes.get(vip.group)
+        return outcome is not None and any(
+            v.key == vip.key and v.addresses == vip.addresses and v.engine_group == vip.engine_group
+            for v in outcome.vips
+        )
+
+    def _gather(self, claims: Iterable[Claim]) -> Groups:
+        """Claims by group, each group's oldest first."""
+        groups: Groups = {}
+        loose: list[Ref] = []
+        for claim in claims:
+            if claim.group is None and claim.addresses:
+                loose.append(claim.ref)
+            else:
+                groups.setdefault(claim.group or grouping.own_key(claim), []).append(claim)
+        groups.update(grouping.components(sorted(loose), self.asked, self.claims.by_ref))
+        for key, members in groups.items():
+            if len(members) > 1:
+                members.sort(key=lambda claim: claim.order)
+            for claim in members:
+                self._enrol(claim.ref, key)
+        return groups
+
+    def _enrol(self, ref: Ref, key: GroupKey) -> None:
+        present = self.groups_of.get(ref)
+        if present is None:
+            self.groups_of[ref] = (key,)
+        elif key not in present:
+            self.groups_of[ref] = tuple(sorted((*present, key)))
+
+    # -- incrementally ---------------------------------------------------------------------------
+
+    def revise(self) -> Plan:
+        """Plan the groups that the change concerns."""
+        groups, vanished = self._regroup()
+        self._drop_vanished(vanished)
+        self._plan_groups(groups)
+        seating = Seating(self.previous.placement, self.claims.engine_rules)
+        self._reseat(seating)
+        return self._close(seating, changed=frozenset(self.changed))
+
+    def _regroup(self) -> tuple[Groups, set[GroupKey]]:
+        """The groups that changed objects belong to now, and the groups that are no more."""
+        old = [c for r in self.touched for c in self.previous.claims.by_ref.get(r, ())]
+        new = [c for r in self.touched for c in self.claims.by_ref.get(r, ())]
+        self.asked = grouping.reindex(self.asked, old, new)
+        keys = {key for ref in self.touched for key in self.groups_of.get(ref, ())}
+        keys |= {c.group or grouping.own_key(c) for c in new if c.group or not c.addresses}
+        refs = set(self.touched)
+        for key in keys:
+            outcome = self.outcomes.get(key)
+            refs.update(c.ref for c in (outcome.claims if outcome else ()))
+        refs |= {r for c in new for s in grouping.spots_of(c) for r in self.asked.get(s, ())}
+        keys |= {key for ref in refs for key in self.groups_of.get(ref, ())}
+        for ref in refs:
+            self.groups_of.pop(ref, None)
+        groups = self._gather(self._claims_of(refs))
+        return groups, {key for key in keys if key not in groups}
+
+    def _claims_of(self, refs: set[Ref]) -> Iterator[Claim]:
+        for ref in sorted(refs):
+            yield from self.claims.by_ref.get(ref, ())
+
+    def _waiters(self) -> Groups:
+        """The waiting groups, besides those being planned, for which something may have changed: an
+        address is freed, or will be, or the group that holds what they ask for is being planned."""
+        waiting = [(k, spots) for k, spots in self.previous.waiting.items() if k not in self.cases]
+        nodes, nodes_before = self.claims.node_addresses, self.previous.claims.node_addresses
+        freed = self.book.freed or any(case.leaving for case in self.cases.values())
+        if not freed and nodes is nodes_before:
+            planned = {*self.cases, *self.changed}
+            holders = self.book.holders
+            waiting = [
+                (k, s) for k, s in waiting if any(holders.get(spot) in planned for spot in s)
+            ]
+        found = ((key, self.outcomes.get(key)) for key, _ in waiting)
+        return {key: list(outcome.claims) for key, outcome in found if outcome}
+
+    def _reseat(self, seating: Seating) -> None:
+        rules, before = self.claims.engine_rules, self.previous.claims.engine_rules
+        for key in self.changed:
+            old = self.previous.outcomes.get(key)
+            for vip in old.vips if old else ():
+                if not self._still(vip):
+                    seating.leave(vip)
+        for key in sorted(self.changed):
+            new = self.outcomes.get(key)
+            for vip in new.vips if new else ():
+                seating.seat(vip)
+        if rules != before:
+            lost, home = concerned(self.previous.placement, before, rules)
+            self._each(lost, seating.seat)
+            self._each(home, seating.move_home)
+
+    def _each(self, keys: Iterable[VipKey], act: Callable[[Vip], None]) -> None:
+        for key in sorted(keys):
+            outcome = self.outcomes.get(key.group)
+            for vip in outcome.vips if outcome else ():
+                if vip.slot == key.slot:
+                    act(vip)
+                    self.changed.add(key.group)
+
+    # -- both ------------------------------------------------------------------------------------
+
+    def _drop_vanished(self, vanished: set[GroupKey]) -> None:
+        """Release what vanished groups held, unless an unreadable object stands behind one."""
+        for key in sorted(vanished):
+            holding = self.book.holdings.get(key)
+            self.outcomes.pop(key, None)
+            self.waiting.pop(key, None)
+            self.changed.add(key)
+            if holding is None:
+                continue
+            if holding.members & self.claims.held:
+                self.outcomes[key] = Outcome(key, (), (), holding=holding)
+                continue
+            for assignment in holding.assignments:
+                self.book.free(assignment.spot, key)
+            self.book.drop(key)
+
+    def _plan_groups(self, groups: Groups) -> None:
+        self._open(groups)
+        self._open(self._waiters())
+        cases = sorted(self.cases.values(), key=lambda case: case.order)
+        settle(cases, self.book, self._members_of)
+        for case in cases:
+            self._record(case, outcome_of(case, self.pools))
+
+    def _open(self, groups: Groups) -> None:
+        config, pools = self.claims.config, self.claims.pools
+        for key in sorted(groups):
+            holding = self.book.holdings.get(key)
+            admission = admit(key, groups[key], holding, strict=config.strict, pools=pools)
+            self.cases[key] = Case(admission, holding, self.book)
+
+    def _record(self, case: Case, outcome: Outcome) -> None:
+        key = case.group
+        if self.outcomes.get(key) != outcome:
+            self.outcomes[key] = outcome
+            self.changed.add(key)
+        self.book.settle(case.holding())
+        if outcome.waiting:
+            self.waiting[key] = case.waits_for
+        else:
+            self.waiting.pop(key, None)
+
+    def _members_of(self, key: GroupKey) -> tuple[Ref, ...]:
+        """Who stands behind a group, for the reasons of others."""
+        case = self.cases.get(key)
+        claims = case.admission.claims if case else ()
+        outcome = self.outcomes.get(key)
+        claims = claims or (outcome.claims if outcome else ())
+        holding = self.book.holdings.get(key)
+        return tuple(c.ref for c in claims) or tuple(sorted(holding.members if holding else ()))
+
+    def _close(self, seating: Seating, changed: frozenset[GroupKey] | None) -> Plan:
+        ledger, cursors = self.book.close()
+        return Plan(
+            claims=self.claims,
+            ledger=ledger,
+            outcomes=self.outcomes.finish(),
+            groups_of=self.groups_of.finish(),
+            asked=self.asked,
+            waiting=self.waiting.finish(),
+            cursors=cursors,
+            placement=seating.close(),
+            changed=changed,
+        )

@@ -1,0 +1,101 @@
+"""What addresses a group needs, from which pools: derived from its members, before any is taken."""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from fairlead.model.addresses import Family
+from fairlead.model.claim import Claim, Claims, Pool
+from fairlead.model.config import Config
+
+BOTH: tuple[Family, ...] = (4, 6)
+
+
+class Want(Struct, frozen=True, gc=False):
+    """A group's needs.
+
+    ``required`` families must all be there, ``optional`` ones if they can be had; with neither, one
+    of any family will do. ``pools``: those it may use, in order; ``named``: the claims name their
+    pools.
+    """
+
+    pools: tuple[Pool, ...]
+    named: tuple[str, ...] = ()
+    required: tuple[Family, ...] = ()
+    optional: tuple[Family, ...] = ()
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Every family that is wanted, or both where one of any will do."""
+        return self.required + self.optional or BOTH
+
+    @property
+    def any_family(self) -> bool:
+        """One address of whatever family."""
+        return not self.required
+
+    def sources(self) -> tuple[Pool, ...]:
+        """The pools to allocate from; those with ``autoAssign: false`` only when named."""
+        return self.pools if self.named else tuple(p for p in self.pools if p.auto_assign)
+
+
+def required_of(claim: Claim) -> tuple[Family, ...]:
+    """The families without which a claim is not served."""
+    if claim.family_policy == "RequireDualStack":
+        return BOTH
+    return claim.families[:1] or ((4,) if claim.family_policy == "PreferDualStack" else ())
+
+
+def want_of(members: Sequence[Claim], claims: Claims) -> Want:
+    """The needs of the members of one group together."""
+    first = members[0]
+    required = {family for claim in members for family in required_of(claim)}
+    dual = any(claim.family_policy == "PreferDualStack" for claim in members)
+    optional = set(BOTH if dual else ()) - required
+    return Want(
+        pools=usable_pools(members, claims),
+        named=first.pools,
+        required=tuple(sorted(required)),
+        optional=tuple(sorted(optional)),
+    )
+
+
+def usable_pools(members: Sequence[Claim], claims: Claims) -> tuple[Pool, ...]:
+    """The pools that all members may use, by priority and name."""
+    pools: Iterable[Pool] = claims.pools
+    for claim in members:
+        pools = [pool for pool in pools if _may_use(claim, pool)]
+    return tuple(pools)
+
+
+def _may_use(claim: Claim, pool: Pool) -> bool:
+    if pool.space != claim.space:
+        return False
+    if claim.pools and not any(pool.answers_to(name) for name in claim.pools):
+        return False
+    return admits(pool, claim)
+
+
+def admits(pool: Pool, claim: Claim) -> bool:
+    """Whether the pool's own restrictions let the claim in: namespaces and labels."""
+    chosen = pool.namespaces or pool.namespace_selector
+    if chosen and not (
+        claim.ref.namespace in pool.namespaces
+        or (
+            pool.namespace_selector is not None
+            and pool.namespace_selector.matches(claim.namespace_labels)
+        )
+    ):
+        return False
+    return pool.service_selector is None or pool.service_selector.matches(claim.labels)
+
+
+def may_be_outside(members: Sequence[Claim], config: Config) -> bool:
+    """Whether a static address of the group may lie outside every pool."""
+    match config.static_outside_pools:
+        case "Allow":
+            return True
+        case "Deny":
+            return False
+        case "Dialect":
+            return all(claim.outside_pools for claim in members)
