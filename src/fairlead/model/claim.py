@@ -19,11 +19,15 @@ DEFAULT_ENGINES = "default"
 
 
 class Backend(NamedTuple):
-    """Where a listener's traffic may go. ``node`` runs it; empty when that is not known."""
+    """Where a listener's traffic may go. ``node`` runs it; empty when that is not known.
+
+    ``node_port``: the port is a NodePort, which the node itself translates once more.
+    """
 
     address: IPAddress
     port: int
     node: str = ""
+    node_port: bool = False
 
 
 class ListenerClaim(NamedTuple):

@@ -1,5 +1,37 @@
-"""The decisions, as pure functions from claims and the ledger to a plan: one rule, one module.
+"""The pure planner: claims and ledger in, plan out. One rule, one module.
 
-No clock, IO, logging, randomness or environment in here, so that the same input gives the same plan
-everywhere, and a reason is always a value in the result.
+``group`` decides who shares a VIP, ``admit`` who of them is served, ``want`` and ``allocate`` which
+addresses they get (``book`` keeps the ledger meanwhile), ``outcome`` what comes of it, ``place``
+which engines hold it, ``compile`` and ``diff`` what an engine must do, ``explain``, ``verdicts`` and
+``reasons`` what is said about it, ``guard`` what is refused.
 """
+
+from fairlead.planner.compile import compile_l2, compile_l4, delta_l2, delta_l4
+from fairlead.planner.diff import diff_l2, diff_l4
+from fairlead.planner.differences import PlanChange, differences
+from fairlead.planner.explain import Candidate, Explanation, explain
+from fairlead.planner.guard import GuardRefusal, guard
+from fairlead.planner.place import placed
+from fairlead.planner.plan import plan
+from fairlead.planner.verdicts import every_verdict, message, verdict
+
+__all__ = [
+    "Candidate",
+    "Explanation",
+    "GuardRefusal",
+    "PlanChange",
+    "compile_l2",
+    "compile_l4",
+    "delta_l2",
+    "delta_l4",
+    "diff_l2",
+    "diff_l4",
+    "differences",
+    "every_verdict",
+    "explain",
+    "guard",
+    "message",
+    "placed",
+    "plan",
+    "verdict",
+]

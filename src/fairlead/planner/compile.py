@@ -1,0 +1,185 @@
+"""Plan -> what one engine's drivers must make true.
+
+Every engine of a group has the listeners of all the group's VIPs, so that a take-over is an
+address and nothing more; only the holder has the address. An engine that is both the edge and a
+server of the internal addresses would have to translate twice, which the kernel does not do (NAT
+is decided once per hook): there the two steps are compiled into one.
+"""
+
+from collections.abc import Iterator
+
+from fairlead.model.addresses import IPAddress, IPNetwork
+from fairlead.model.claim import Backend, EngineRule
+from fairlead.model.desired import (
+    L2Changes,
+    L2Desired,
+    L4Backend,
+    L4Changes,
+    L4Desired,
+    L4Key,
+    L4Listener,
+)
+from fairlead.model.ledger import Ledger, Spot
+from fairlead.model.plan import Listener, Outcome, Plan, Vip
+from fairlead.planner.diff import diff_l2, diff_l4
+from fairlead.planner.place import eligible
+
+Rows = dict[L4Key, L4Listener]
+
+
+def compile_l4(plan: Plan, engine: str) -> L4Desired:
+    """Everything the engine's L4 data plane must hold."""
+    rows: Rows = {}
+    vips: set[IPAddress] = set()
+    for outcome in plan.outcomes.values():
+        _add(plan, outcome, engine, rows, vips)
+    return L4Desired(listeners=rows, vips=frozenset(vips))
+
+
+def delta_l4(before: Plan, after: Plan, engine: str) -> L4Changes:
+    """What changes for the engine's L4 data plane; its cost follows the change, not the plan."""
+    if after.changed is None or _serves(before, engine) != _serves(after, engine):
+        return diff_l4(compile_l4(after, engine), compile_l4(before, engine))
+    old: Rows = {}
+    new: Rows = {}
+    old_vips: set[IPAddress] = set()
+    new_vips: set[IPAddress] = set()
+    for key in after.changed:
+        for plan, rows, vips in ((before, old, old_vips), (after, new, new_vips)):
+            outcome = plan.outcomes.get(key)
+            if outcome is not None:
+                _add(plan, outcome, engine, rows, vips)
+    return diff_l4(L4Desired(new, frozenset(new_vips)), L4Desired(old, frozenset(old_vips)))
+
+
+def compile_l2(plan: Plan, engine: str, known: Ledger | None = None) -> L2Desired:
+    """The addresses the engine holds on its LANs. ``known``: the ledger before; an address that it
+    never saw is fresh."""
+    owned = {
+        Spot(_space(plan, vip), address): None
+        for vip in plan.vips()
+        for address in _owned(plan, vip, engine)
+    }
+    return L2Desired(
+        owned=frozenset(spot.address for spot in owned),
+        fresh=frozenset() if known is None else _fresh(owned, known),
+    )
+
+
+def delta_l2(before: Plan, after: Plan, engine: str) -> L2Changes:
+    """What changes for the engine's LAN addresses."""
+    if after.changed is None:
+        return diff_l2(compile_l2(after, engine, before.ledger), compile_l2(before, engine))
+    old, new = (
+        {
+            Spot(_space(plan, vip), address): None
+            for key in after.changed or ()
+            for vip in _vips(plan.outcomes.get(key))
+            for address in _owned(plan, vip, engine)
+        }
+        for plan in (before, after)
+    )
+    return diff_l2(
+        L2Desired(frozenset(s.address for s in new), _fresh(new, before.ledger)),
+        L2Desired(frozenset(s.address for s in old)),
+    )
+
+
+def _vips(outcome: Outcome | None) -> tuple[Vip, ...]:
+    return outcome.vips if outcome else ()
+
+
+def _space(plan: Plan, vip: Vip) -> str:
+    outcome = plan.outcomes[vip.group]
+    return outcome.claims[0].space if outcome.claims else ""
+
+
+def _owned(plan: Plan, vip: Vip, engine: str) -> tuple[IPAddress, ...]:
+    active = plan.placement.active.get(vip.key, ())
+    return vip.addresses if vip.announce == "l2" and engine in active else ()
+
+
+def _fresh(owned: dict[Spot, None], known: Ledger) -> frozenset[IPAddress]:
+    return frozenset(s.address for s in owned if s not in known.holders and s not in known.released)
+
+
+def _serves(plan: Plan, engine: str) -> tuple[tuple[str, EngineRule], ...]:
+    """The engine groups an engine belongs to, without who is alive in them."""
+    rules = sorted(plan.claims.engine_rules.items())
+    return tuple(
+        (name, EngineRule(name=name, engines=tuple(e._replace(ready=True) for e in rule.engines)))
+        for name, rule in rules
+        if any(e.name == engine for e in rule.engines)
+    )
+
+
+def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddress]) -> None:
+    """One group's rows on one engine."""
+    for vip in outcome.vips:
+        rule = plan.claims.engine_rules.get(vip.engine_group)
+        if rule is None or engine not in eligible(rule.engines, vip.role):
+            continue
+        vips.update(vip.addresses)
+        if vip.translations:
+            rows.update(_translations(plan, outcome, vip, rule, engine))
+        for listener in vip.listeners:
+            for address in vip.addresses:
+                key = L4Key(address, listener.protocol, listener.port)
+                rows[key] = _row(plan, listener, address, rule, engine)
+
+
+def _translations(
+    plan: Plan, outcome: Outcome, vip: Vip, rule: EngineRule, engine: str
+) -> Iterator[tuple[L4Key, L4Listener]]:
+    """The DNAT rows of an edge; where the engine serves the internal address itself, the listener."""
+    inner = {
+        (address, p.protocol, p.port): p
+        for v in outcome.vips[1:]
+        for address in v.addresses
+        for p in v.listeners
+    }
+    direct = engine in eligible(rule.engines, "engine")
+    for step in vip.translations:
+        key = L4Key(step.external, step.protocol, step.port)
+        listener = inner[step.internal, step.protocol, step.port]
+        if direct:
+            yield key, _row(plan, listener, step.external, rule, engine)
+        else:
+            yield (
+                key,
+                L4Listener(
+                    backends=(L4Backend(step.internal, step.port),),
+                    affinity_seconds=listener.affinity_seconds,
+                    source_ranges=_ranges(listener, step.external),
+                    masquerade=plan.claims.masquerade,
+                ),
+            )
+
+
+def _row(
+    plan: Plan, listener: Listener, address: IPAddress, rule: EngineRule, engine: str
+) -> L4Listener:
+    on_node = any(e.name == engine and e.node for e in rule.engines)
+    backends = tuple(
+        L4Backend(b.address, b.port, bool(b.node) and b.node == engine)
+        for b in listener.backends
+        if b.address.version == address.version
+        and not (listener.local and on_node and b.node != engine)
+        and not _own_node_port(b, engine)
+    )
+    return L4Listener(
+        backends=backends,
+        affinity_seconds=listener.affinity_seconds,
+        source_ranges=_ranges(listener, address),
+        masquerade="never" if listener.local else plan.claims.masquerade,
+    )
+
+
+def _ranges(listener: Listener, address: IPAddress) -> tuple[IPNetwork, ...]:
+    return tuple(r for r in listener.source_ranges if r.version == address.version)
+
+
+def _own_node_port(backend: Backend, engine: str) -> bool:
+    """Whether a backend is a NodePort of this very node. Our DNAT cannot reach it: the node's own
+    rule for it never runs for a flow that is translated already."""
+    return backend.node_port and backend.node == engine

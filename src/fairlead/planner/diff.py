@@ -1,0 +1,24 @@
+"""Desired against observed, as tables: what to create, to change and to delete."""
+
+from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired, L4Key, L4Listener
+
+
+def diff_l4(desired: L4Desired, observed: L4Desired) -> L4Changes:
+    """The changes that turn what is observed into what is desired; empty when they are equal."""
+    rows: dict[L4Key, L4Listener | None] = {
+        key: row for key, row in desired.listeners.items() if observed.listeners.get(key) != row
+    }
+    rows.update({key: None for key in observed.listeners if key not in desired.listeners})
+    return L4Changes(
+        listeners=rows,
+        vips_added=desired.vips - observed.vips,
+        vips_removed=observed.vips - desired.vips,
+    )
+
+
+def diff_l2(desired: L2Desired, observed: L2Desired) -> L2Changes:
+    """The addresses to take and to let go."""
+    added = desired.owned - observed.owned
+    return L2Changes(
+        added=added, removed=observed.owned - desired.owned, probe=added & desired.fresh
+    )
