@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fairlead.lab import netns, state
 from fairlead.lab.errors import LabError
 from fairlead.lab.lab import Hosts, Lab, populate
 from fairlead.lab.topology import SWITCH, Topology
 from fairlead.lab.wiring import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["LabInfo", "attach", "down", "exec_", "list_labs", "up"]
 
@@ -50,9 +52,9 @@ def up(
 ) -> LabInfo:
     """Build a lab that stays; `ready` is called once it stands.
 
-    With `detach=False` it stays in the foreground until SIGINT, SIGTERM or SIGHUP and takes the lab
-    down before it returns. Raises LabError (the name is in use, something could not be built; then
-    nothing is left) or LabUnavailable.
+    With `detach=False` it stays in the foreground until Ctrl-C, takes the lab down and returns; on
+    SIGTERM and SIGHUP it takes the lab down too and raises SystemExit. Raises LabError (the name is
+    in use, something could not be built; then nothing is left) or LabUnavailable.
     """
     if not detach:
         return _foreground(name, topology, ready)
@@ -64,7 +66,8 @@ def up(
         record = replace(record, owner=None)
         state.write(record)
     except BaseException:
-        state.forget(name)
+        with state.locked():
+            state.forget(name)
         raise
     finally:
         hosts.close()
@@ -91,8 +94,9 @@ def list_labs() -> list[LabInfo]:
 
 @contextmanager
 def attach(name: str) -> Iterator[Hosts]:
-    """The hosts of a lab that is up. What is started through them outlives the block only if
-    detached by itself: leaving the block waits for processes made with `popen`.
+    """The hosts of a lab that is up, whoever's it is.
+
+    Leaving the block leaves the lab as it is, but ends what was started with `popen` in it.
     """
     hosts = Hosts(_living(name), mortal=True)
     try:
@@ -119,15 +123,14 @@ def exec_(name: str, host: str, argv: Sequence[str]) -> NoReturn:
     os.execv(program, list(argv))
 
 
-def _foreground(
-    name: str, topology: Topology, ready: Callable[[LabInfo], None] | None
-) -> LabInfo:
+def _foreground(name: str, topology: Topology, ready: Callable[[LabInfo], None] | None) -> LabInfo:
     with Lab(topology, name=name):
-        record = _living(name)
-        info = LabInfo.of(record)
-        if ready is not None:
-            ready(info)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        info = LabInfo.of(_living(name))
+        with suppress(KeyboardInterrupt):
+            if ready is not None:
+                ready(info)
+            while True:  # not signal.pause(): a signal just before it would be lost
+                time.sleep(0.5)
     return info
 
 

@@ -14,13 +14,16 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fairlead.lab import netns
 from fairlead.lab.echo_server import EchoSpec, listen, serve
+from fairlead.lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
@@ -102,7 +105,7 @@ def _child(spec: EchoSpec, path: Path, writable: int, *, parent: int | None) -> 
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         netns.enter(handle)
         sockets = listen(spec)
-    except (OSError, netns.LabError) as error:
+    except (OSError, LabError) as error:
         os.write(writable, str(error).encode())
         os._exit(1)
     os.write(writable, b"ready")

@@ -75,7 +75,7 @@ def _each(spec: EchoSpec, ports: Sequence[int]) -> Iterator[tuple[socket.Address
 def _open(family: socket.AddressFamily, kind: int, protocol: int = 0) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family is socket.AF_INET6:
+    if family is socket.AF_INET6 and kind != socket.SOCK_RAW:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return sock
 
@@ -138,9 +138,7 @@ def _endpoint(address: Any) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _accepting(
-    spec: EchoSpec, sock: socket.socket, selector: selectors.BaseSelector
-) -> Handler:
+def _accepting(spec: EchoSpec, sock: socket.socket, selector: selectors.BaseSelector) -> Handler:
     def accept() -> None:
         try:
             connection, client = sock.accept()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, ParamSpec, TypeVar
 
 from fairlead.lab import netns
 from fairlead.lab.errors import LabError
 from fairlead.lab.state import namespace_of
 from fairlead.lab.topology import SWITCH, HostSpec, Interface
 from fairlead.lab.wiring import port_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
 
 __all__ = ["Host"]
 
@@ -170,17 +172,15 @@ class Host:
     def cut(self, segment: str = "lan", *, silently: bool = False) -> None:
         """Pull the cable: the host sees its link go down, or, `silently`, only that nobody hears.
 
-        `silently` disables the switch's port, as when the cable breaks beyond the next switch.
+        `silently` takes the switch's port out of the bridge, as when a cable breaks further on.
         """
-        port = port_name(self.name, segment)
-        down = ("type", "bridge_slave", "state", "0") if silently else ("down",)
-        self._on_switch("link", "set", "dev", port, *down)
+        how = ("nomaster",) if silently else ("down",)
+        self._on_switch("link", "set", "dev", port_name(self.name, segment), *how)
 
     def mend(self, segment: str = "lan") -> None:
         """Undo `cut`, of either kind."""
         port = port_name(self.name, segment)
-        self._on_switch("link", "set", "dev", port, "up")
-        self._on_switch("link", "set", "dev", port, "type", "bridge_slave", "state", "3")
+        self._on_switch("link", "set", "dev", port, "master", segment, "up")
 
     def _on_switch(self, *args: str) -> None:
         netns.ip_batch([" ".join(args)], namespace=namespace_of(self._lab, SWITCH))

@@ -3,9 +3,9 @@
     with Lab(cluster(engines=2)) as lab:
         lab["client"].call(tcp_ask, "192.0.2.10", 80)
 
-Whatever ends the block takes the lab with it: return, exception, Ctrl-C, and SIGTERM or SIGHUP (which
-are turned into SystemExit while a lab is up, unless the program handles them itself). After
-`kill -9` the processes die with their owner and the next start of any lab removes the rest.
+Whatever ends the block takes the lab with it: return, exception, Ctrl-C, and SIGTERM or SIGHUP
+(they raise SystemExit while a lab is up, unless the program handles them itself). After `kill -9`
+the processes die with their owner and the next start of any lab removes the rest.
 """
 
 from __future__ import annotations
@@ -19,16 +19,21 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Final, Self
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from fairlead.lab import state
 from fairlead.lab.errors import LabError
 from fairlead.lab.host import Host
 from fairlead.lab.layout import cluster
-from fairlead.lab.topology import SWITCH, Role, Topology
 from fairlead.lab.wiring import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType, TracebackType
+
+    from fairlead.lab.topology import Role, Topology
 
 __all__ = ["Hosts", "Lab", "populate"]
 
@@ -44,15 +49,15 @@ class Hosts(Mapping[str, Host]):
         self.topology: Final = record.topology
         self.directory: Final = state.STATE_DIR / record.name
         self._spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab spawner")
-        make = {"lab": record.name, "spawner": self._spawner, "mortal": mortal}
-        self.switch: Final = Host(spec=None, **make)
-        self._hosts = {spec.name: Host(spec=spec, **make) for spec in record.topology.hosts}
+        make = partial(Host, lab=record.name, spawner=self._spawner, mortal=mortal)
+        self.switch: Final = make(spec=None)
+        self._hosts = {spec.name: make(spec=spec) for spec in record.topology.hosts}
 
     def __getitem__(self, name: str) -> Host:
         try:
             return self._hosts[name]
         except KeyError:
-            raise LabError(f"lab {self.name!r} has no host {name!r}, only {[*self]}") from None
+            raise KeyError(f"lab {self.name!r} has no host {name!r}, only {[*self]}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._hosts)
@@ -65,9 +70,10 @@ class Hosts(Mapping[str, Host]):
         return [host for host in self._hosts.values() if host.spec.role == role]
 
     def close(self) -> None:
-        """Let go of the lab: wait for the processes started here (they must end by themselves)."""
+        """Let go of the lab; what was started through these handles is killed and waited for."""
         for host in (self.switch, *self._hosts.values()):
             for process in host.processes:
+                process.kill()
                 process.wait()
                 for stream in (process.stdin, process.stdout, process.stderr):
                     if stream is not None:
@@ -116,7 +122,8 @@ class Lab:
             self._give_signals_back()
 
     def _remove(self) -> None:
-        state.forget(self.name)
+        with state.locked():
+            state.forget(self.name)
         if self._hosts is not None:
             self._hosts.close()
             self._hosts = None
@@ -160,11 +167,15 @@ def populate(hosts: Hosts, *, detach: bool) -> None:
         launcher = hosts.switch.popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
         )
-    assert launcher.stdin is not None and launcher.stdout is not None
-    launcher.stdin.write(json.dumps(entries))
-    launcher.stdin.close()
+    assert launcher.stdin is not None
+    assert launcher.stdout is not None
+    with suppress(BrokenPipeError):  # it died at once; its log says why
+        launcher.stdin.write(json.dumps(entries))
+        launcher.stdin.close()
     if not launcher.stdout.readline():
         raise LabError(f"the echo servers did not start: {_last_line(log)}")
+    if detach:
+        launcher.wait()
 
 
 def _last_line(path: Path) -> str:

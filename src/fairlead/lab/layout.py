@@ -9,15 +9,18 @@ at `.1`, nodes at `.51`, pods at `.100`.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead.lab.errors import LabError
-from fairlead.lab.topology import HostSpec, Interface, Network, Role, Route, Topology
+from fairlead.lab.topology import Address, HostSpec, Interface, Network, Role, Route, Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["DEFAULT_LAN", "DEFAULT_PODS", "Subnet", "cluster"]
 
+_EVERYWHERE: Final = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 _ON_LAN: Final = (Role.CLIENT, Role.EDGE, Role.ENGINE, Role.NODE)
 _FIRST_POD: Final = 100
 _POD_SIDE: Final = {Role.ENGINE: 0, Role.NODE: 50}
@@ -51,6 +54,8 @@ def cluster(
     pods: int | Sequence[str] = 2,
     pods_via: str | None = "engine-1",
     clients_via: str | None = None,
+    engines_via: str | None = None,
+    nodes_via: str | None = None,
     tcp: Iterable[int] = (8080,),
     udp: Iterable[int] = (8080,),
     sctp: Iterable[int] = (),
@@ -59,11 +64,11 @@ def cluster(
     """Build the usual topology.
 
     Hosts are `client`, `edge` (a number is added from the second on), `engine-1`…, `node-1`…, and
-    `pod-a`… or the names given. `pods_via` names the host that is the default gateway of the pods
-    (None: pods know only their own segment, so a reply to the LAN needs masquerading);
-    `clients_via` names the host through which clients route to the pod networks (None: they do not,
-    as on most sites). `tcp`, `udp`, `sctp` are the echo ports of every pod, `node_ports` the TCP and
-    UDP echo ports of every node.
+    `pod-a`… or the names given. `pods_via`, `engines_via` and `nodes_via` name the host that is
+    the default gateway of these (None: they know only their own subnets; a pod's reply to the LAN
+    then needs masquerading); `clients_via` names the host through which clients route to the pod
+    networks (None: they do not, as on most sites). `tcp`, `udp`, `sctp` are the echo ports of every
+    pod, `node_ports` the TCP and UDP echo ports of every node.
     """
     subnets = [Subnet.of(entry) if isinstance(entry, str) else entry for entry in lan]
     segment = [ipaddress.ip_network(text) for text in pod_networks]
@@ -74,9 +79,14 @@ def cluster(
         for host in _lan_hosts(counts, subnets, segment)
     ]
     names = _pod_names(pods) if isinstance(pods, int) else list(pods)
-    echo = {"tcp": tuple(tcp), "udp": tuple(udp), "sctp": tuple(sctp)}
-    hosts += [replace(pod, **echo) for pod in _pods(names, segment)]
-    gateways = {Role.POD: pods_via, Role.CLIENT: clients_via}
+    echo = HostSpec(name="", role=Role.POD, tcp=tuple(tcp), udp=tuple(udp), sctp=tuple(sctp))
+    hosts += _pods(names, segment, echo)
+    gateways = {
+        Role.POD: pods_via,
+        Role.CLIENT: clients_via,
+        Role.ENGINE: engines_via,
+        Role.NODE: nodes_via,
+    }
     return Topology(tuple(_routed(host, hosts, gateways, segment) for host in hosts))
 
 
@@ -99,11 +109,11 @@ def _lan_hosts(
     ]
 
 
-def _pods(names: Sequence[str], segment: Sequence[Network]) -> list[HostSpec]:
+def _pods(names: Sequence[str], segment: Sequence[Network], model: HostSpec) -> list[HostSpec]:
     return [
-        HostSpec(
+        replace(
+            model,
             name=name,
-            role=Role.POD,
             pods=tuple(_from_bottom(network, _FIRST_POD + rank) for network in segment),
         )
         for rank, name in enumerate(names)
@@ -116,22 +126,27 @@ def _routed(
     gateways: Mapping[Role, str | None],
     segment: Sequence[Network],
 ) -> HostSpec:
-    """The host with its routes: pods get default routes, clients routes to the pod networks."""
+    """The host with its routes: to the pod networks for a client, default ones for the others."""
     name = gateways.get(host.role)
-    if name is None:
+    if name is None or name == host.name:
         return host
-    via = _named(hosts, name)
-    if host.role is Role.POD:
-        return replace(host, routes=tuple(Route(_default(i), i.ip) for i in via.pods))
-    return replace(
-        host,
-        routes=tuple(
-            Route(network, interface.ip)
-            for network in segment
-            for interface in _first_per_family(via.lan)
-            if interface.version == network.version
-        ),
-    )
+    targets = segment if host.role is Role.CLIENT else _EVERYWHERE
+    hops = _next_hops(host, _named(hosts, name))
+    routes = (Route(to, hops[to.version]) for to in targets if to.version in hops)
+    return replace(host, routes=tuple(routes))
+
+
+def _next_hops(host: HostSpec, gateway: HostSpec) -> dict[int, Address]:
+    """By IP version, the gateway's address in the first subnet that both hosts are in."""
+    hops: dict[int, Address] = {}
+    for mine, theirs in ((host.lan, gateway.lan), (host.pods, gateway.pods)):
+        networks = {interface.network for interface in mine}
+        for interface in theirs:
+            if interface.network in networks:
+                hops.setdefault(interface.version, interface.ip)
+    if not hops:
+        raise LabError(f"{host.name} cannot route through {gateway.name}: no subnet in common")
+    return hops
 
 
 def _named(hosts: Sequence[HostSpec], name: str) -> HostSpec:
@@ -150,14 +165,6 @@ def _name(role: Role, ordinal: int) -> str:
 def _pod_names(count: int) -> list[str]:
     """pod-a … pod-z, then pod-27 …"""
     return [f"pod-{chr(97 + i)}" if i < 26 else f"pod-{i + 1}" for i in range(count)]
-
-
-def _first_per_family(interfaces: Iterable[Interface]) -> list[Interface]:
-    return list({i.version: i for i in reversed(tuple(interfaces))}.values())
-
-
-def _default(interface: Interface) -> Network:
-    return ipaddress.ip_network("0.0.0.0/0" if interface.version == 4 else "::/0")
 
 
 def _from_top(network: Network, rank: int) -> Interface:

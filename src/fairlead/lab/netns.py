@@ -12,14 +12,16 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from fairlead.lab.errors import LabError, LabUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = [
     "NETNS_DIR",
@@ -68,9 +70,7 @@ def entered(path: Path) -> Iterator[None]:
         os.close(home)
 
 
-def call_inside(
-    path: Path, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-) -> T:
+def call_inside(path: Path, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call the function on a fresh thread inside the namespace; return or raise what it does."""
     outcome: Future[T] = Future()
 

@@ -1,8 +1,8 @@
 """The few SCTP packets the lab speaks (RFC 9260), built and read by hand.
 
 The kernels this is used on may have no SCTP sockets (`socket(..., IPPROTO_SCTP)` fails with
-EPROTONOSUPPORT), yet nftables translates and tracks SCTP. So the start of an association is crafted:
-INIT, answered by INIT ACK (whose state cookie carries the echo server's JSON line) or by ABORT.
+EPROTONOSUPPORT), yet nftables translates and tracks SCTP. So the start of an association is made by
+hand: INIT, answered by INIT ACK (its state cookie is the echo server's JSON line) or by ABORT.
 """
 
 from __future__ import annotations

@@ -13,15 +13,17 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.lab import netns
 from fairlead.lab.errors import LabError, LabUnavailable
 from fairlead.lab.topology import SWITCH, HostSpec, Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "STATE_DIR",
@@ -126,6 +128,7 @@ def claim(name: str, topology: Topology) -> Record:
         if present is not None:
             whose = f"used by pid {present.owner.pid}" if present.owner else "up"
             raise LabError(f"lab {name!r} is already {whose}: take it down or use another name")
+        forget(name)  # namespaces of this name without a record are nobody's
         record = Record(name, topology, Owner.of(os.getpid()), boot_id())
         write(record)
     return record

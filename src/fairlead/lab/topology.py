@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import (
@@ -23,9 +22,12 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead.lab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["SWITCH", "Address", "HostSpec", "Interface", "Network", "Role", "Route", "Topology"]
 

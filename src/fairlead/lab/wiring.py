@@ -12,13 +12,16 @@ import ctypes
 import fcntl
 import socket
 import struct
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead.lab import netns
+from fairlead.lab.errors import LabUnavailable
 from fairlead.lab.state import Record, namespace_of
 from fairlead.lab.topology import SWITCH, HostSpec, Interface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["SEGMENTS", "build", "port_name"]
 
@@ -107,13 +110,21 @@ def _host_commands(host: HostSpec) -> Iterator[str]:
 
 def _settle(lab: str, host: str, *, forwards: bool) -> None:
     settings = dict(_QUIET)
+    if host == SWITCH:  # a bridge with addresses would be one more host on its segments
+        settings["net/ipv6/conf/all/disable_ipv6"] = "1"
+        settings["net/ipv6/conf/default/disable_ipv6"] = "1"
     settings["net/ipv4/ip_forward"] = str(int(forwards))
     settings["net/ipv6/conf/all/forwarding"] = str(int(forwards))
     settings["net/ipv6/conf/default/forwarding"] = str(int(forwards))
 
     def write() -> None:
         for key, value in settings.items():
-            Path("/proc/sys", key).write_text(value)
+            try:
+                Path("/proc/sys", key).write_text(value)
+            except FileNotFoundError:
+                raise LabUnavailable(
+                    f"the lab needs a kernel with IPv4 and IPv6; this one has no {key}"
+                ) from None
 
     netns.call_inside(netns.NETNS_DIR / namespace_of(lab, host), write)
 
