@@ -1,12 +1,14 @@
 """IP addresses, ranges and networks: text at the edges, :mod:`ipaddress` objects inside."""
 
 import socket
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
     IPv6Address,
     IPv6Network,
+    collapse_addresses,
     ip_address,
     ip_network,
     summarize_address_range,
@@ -44,6 +46,15 @@ def parse_network(text: str) -> IPNetwork:
         return ip_network(text.strip(), strict=False)
     except ValueError:
         raise ValueError(f"{text[:64]!r} is not a CIDR") from None
+
+
+def merged(networks: Iterable[IPNetwork]) -> tuple[IPNetwork, ...]:
+    """The same addresses as the fewest networks, IPv4 first, ascending."""
+    given = tuple(networks)
+    return (
+        *collapse_addresses(one for one in given if isinstance(one, IPv4Network)),
+        *collapse_addresses(one for one in given if isinstance(one, IPv6Network)),
+    )
 
 
 class AddressRange(NamedTuple):

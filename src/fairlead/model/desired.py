@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
-from fairlead.model.addresses import IPAddress, IPNetwork
+from fairlead.model.addresses import IPAddress, IPNetwork, merged
 from fairlead.model.names import Protocol
 
 Masquerade = Literal["always", "never", "auto"]
@@ -37,13 +38,19 @@ class L4Listener(Struct, frozen=True, gc=False):
     ``backends`` may be empty: the listener exists and refuses (TCP RST, ICMP port unreachable).
     ``affinity_seconds``: 0, or how long a client address stays on its backend after its last new
     flow (Service ``sessionAffinityConfig.clientIP.timeoutSeconds``). ``source_ranges``: who may
-    connect (``spec.loadBalancerSourceRanges``); empty = everybody.
+    connect (``spec.loadBalancerSourceRanges``); empty = everybody. They are kept in one canonical
+    form (sorted, without overlaps), so that two rows are equal exactly when they mean the same.
     """
 
     backends: tuple[L4Backend, ...]
     affinity_seconds: int = 0
     source_ranges: tuple[IPNetwork, ...] = ()
     masquerade: Masquerade = "auto"
+
+    def __post_init__(self) -> None:
+        """Bring the source ranges into their canonical form."""
+        if self.source_ranges:
+            force_setattr(self, "source_ranges", merged(self.source_ranges))
 
 
 class L4Desired(Struct, frozen=True):

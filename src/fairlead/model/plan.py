@@ -97,15 +97,16 @@ class Placed(NamedTuple):
 
 
 class Placement(Struct, frozen=True):
-    """Which engines hold which VIP, and its inverses.
+    """Which engines hold which VIP.
 
-    ``active``: VIP -> engines. ``loads``: engine -> the VIPs it holds. ``slots``: (engine group,
-    slot) -> its VIPs; a VIP's slot fixes its order of preference among the engines.
+    ``active``: VIP -> engines. ``loads``: engine -> the VIPs it holds; the engine ``""`` has those that
+    nobody can hold. ``away``: engine that is not ready -> the VIPs it held when it was last. ``counts``:
+    engine group -> its number of VIPs.
     """
 
     active: Map[VipKey, tuple[str, ...]] = Map()
     loads: Map[str, Map[VipKey, int]] = Map()
-    slots: Map[tuple[str, int], Map[VipKey, int]] = Map()
+    away: Map[str, Map[VipKey, int]] = Map()
     counts: Map[str, int] = Map()
 
 

@@ -108,11 +108,15 @@ class _Sitting:
         self.refused[claim.key] = Refusal(state, reason)
         self.members = [c for c in self.members if c is not claim]
 
+    def _by_age(self) -> list[Claim]:
+        """The members still in question, for sentences that must not depend on precedence."""
+        return sorted(self.members, key=lambda claim: claim.order)
+
     def refuse_foreign(self) -> None:
         """A member of somebody else's class."""
+        others = [c for c in self._by_age() if not c.foreign_class]
+        state = State.REJECTED if others else State.IGNORED
         for claim in [c for c in self.members if c.foreign_class]:
-            others = [c for c in self.members if c is not claim]
-            state = State.REJECTED if others else State.IGNORED
             self._refuse(claim, reasons.class_mismatch(claim, others), state)
 
     def refuse_static(self) -> None:
@@ -123,7 +127,7 @@ class _Sitting:
                 continue
             held = self._held(family)
             self.keep = bool(held)
-            everybody = list(self.members)
+            everybody = self._by_age()
             for claim in everybody:
                 mine = asked.get(claim.key)
                 if self.holding and not self.strict and mine in (None, *held):
@@ -141,7 +145,7 @@ class _Sitting:
         """Infra settings that differ; to have none differs from having one."""
         if len({c.setting for c in self.members}) < 2:
             return
-        everybody = list(self.members)
+        everybody = self._by_age()
         for claim in everybody:
             if self.holding and not self.strict and claim.setting == self.holding.setting:
                 continue

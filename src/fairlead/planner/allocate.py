@@ -37,12 +37,14 @@ class Case:
         self.admission = admission
         self.before = holding
         self.book = book
+        self.space = admission.claims[0].space
         self.members = list(admission.members)
         self.refused = dict(admission.refused)
         self.wish = dict(admission.wish)
         self.held: list[Assignment] = []
         self.leaving: list[Assignment] = []
         self.waits_for: tuple[Spot, ...] = ()
+        self._left_out: list[Claim] = []
         self.waiting = False
         self.warnings: tuple[Reason, ...] = ()
         self.want = want_of(self.members or admission.claims, book.claims)
@@ -53,6 +55,11 @@ class Case:
         """Older groups are served first."""
         first = min(self.admission.claims, key=lambda c: c.order)
         return first.created, first.ref, self.group
+
+    @property
+    def lead(self) -> Claim:
+        """The oldest member, whose engines and tier the VIP has."""
+        return min(self.members, key=lambda claim: claim.order)
 
     def refuse(self, claims: Sequence[Claim], reason: Reason, state: State) -> None:
         """Leave members out, with a reason."""
@@ -89,7 +96,7 @@ class Case:
                 self.book.free(held.spot, self.group)
 
     def _valid_internal(self, held: Assignment, slots: set[str]) -> bool:
-        tier = self.members[0].internal
+        tier = self.lead.internal
         pools = self.book.claims.pools_named(tier.pool) if tier else ()
         return held.slot in slots and any(held.spot.address in pool for pool in pools)
 
@@ -131,26 +138,46 @@ class Case:
         if any(self._refused_static(address) or self._holder(address) for address in wanted):
             return False
         for address in wanted:
-            spot = Spot(self.members[0].space, address)
+            spot = Spot(self.space, address)
             self.book.take(spot, self.group)
             self.held.append(self._repooled(Assignment(spot)))
         self.release_leaving()
         return True
 
-    def give_up_static(self, members_of: MembersOf) -> None:
-        """Say why an address cannot be had, and go on without those who ask for it."""
+    def give_up_static(self) -> None:
+        """Go on without those who ask for an address that cannot be had."""
         for address in self.missing_static():
+            # An address may be out of the question by now: those who asked for it asked for two.
+            asked = self.wish.get(address.version) == address
+            if asked and (self._refused_static(address) or self._holder(address)):
+                self._leave_out(address)
+
+    def word_refusals(self, members_of: MembersOf) -> None:
+        """Say why static addresses were not to be had, once it is known who has them."""
+        told = [(claim, self._static_refusal(claim, members_of)) for claim in self._left_out]
+        told.sort(key=lambda pair: pair[0].order)
+        blocker = next(((c, refusal) for c, refusal in told if refusal), None)
+        if blocker is None:
+            return
+        asking, why = blocker
+        beside = Refusal(why.state, reasons.beside([asking], why.reason))
+        self.refused.update((claim.key, refusal or beside) for claim, refusal in told)
+
+    def _static_refusal(self, claim: Claim, members_of: MembersOf) -> Refusal | None:
+        for address in sorted(claim.addresses, key=lambda a: a.version):
             holder = self._holder(address)
             reason = self._refused_static(address)
             if reason is None and holder is not None:
                 reason = reasons.address_in_use(address, holder, members_of(holder))
-            if reason is not None and address in self.wish.values():
-                self._leave_out(address, reason)
-        self.take_static()
+            if reason is not None:
+                state = State.PENDING if reason.code is Code.NO_POOL else State.REJECTED
+                return Refusal(state, reason)
+        return None
 
     def _refused_static(self, address: IPAddress) -> Reason | None:
         """Why an address may not be asked for, whoever holds it."""
         claims = self.book.claims
+        members = self.members or self.admission.members
         node = claims.node_addresses.get(address)
         if node is not None:
             return reasons.node_address(address, node)
@@ -158,31 +185,31 @@ class Case:
             return None
         closed = [
             p for p in claims.pools
-            if address in p and not all(admits(p, c) for c in self.members)
+            if address in p and not all(admits(p, c) for c in members)
         ]  # fmt: skip
-        if not closed and may_be_outside(self.members, claims.config):
+        if not closed and may_be_outside(members, claims.config):
             return None
         if self.want.named and not any(claims.pools_named(n) for n in self.want.named):
-            return reasons.no_pool(self.want.named, self.members[0])
+            return reasons.no_pool(self.want.named, members[0])
         return reasons.not_in_pool(address, closed, self.want.pools)
 
     def _holder(self, address: IPAddress) -> GroupKey | None:
-        holder = self.book.holders.get(Spot(self.members[0].space, address))
+        holder = self.book.holders.get(Spot(self.space, address))
         return None if holder == self.group else holder
 
-    def _leave_out(self, address: IPAddress, reason: Reason) -> None:
+    def _leave_out(self, address: IPAddress) -> None:
         """A served group stays where it is, without those who ask; another is not served at all."""
         self.waiting = True
-        self.waits_for = (*self.waits_for, Spot(self.members[0].space, address))
+        self.waits_for = tuple(Spot(self.space, a) for a in self.wish.values())
         self.held += self.leaving
         self.leaving = []
-        del self.wish[address.version]
         asking = [c for c in self.members if address in c.addresses]
         others = [c for c in self.members if address not in c.addresses]
-        state = State.PENDING if reason.code is Code.NO_POOL else State.REJECTED
-        self.refuse(asking, reason, state)
-        if others and not self.external():
-            self.refuse(others, reasons.beside(asking, reason), state)
+        if self.external():
+            others = []
+        self._left_out += asking + others
+        gone = {c.key for c in (*asking, *others)}
+        self.members = [c for c in self.members if c.key not in gone]
         self.wish = wishes(self.members)
         self.want = want_of(self.members or self.admission.claims, self.book.claims)
 
@@ -220,7 +247,7 @@ class Case:
         return self._fill_internal(taken)
 
     def _fill_internal(self, taken: list[Assignment]) -> tuple[Family, Reason] | None:
-        first = self.members[0]
+        first = self.lead
         if first.internal is None:
             return None
         pools = self.book.claims.pools_named(first.internal.pool)
@@ -250,7 +277,7 @@ class Case:
         """Why no address of these families could be had."""
         pools = want.sources()
         if not pools:
-            return reasons.no_pool(want.named, self.members[0])
+            return reasons.no_pool(want.named, self.lead)
         able = [p for p in pools if any(p.size(f) for f in families)]
         return reasons.exhausted(able) if able else reasons.no_family(families, pools)
 
@@ -272,7 +299,7 @@ class Case:
         owners = tuple(
             sorted(Owner(p.protocol, p.port, c.ref) for c in self.members for p in c.listeners)
         )
-        setting = self.members[0].setting if self.members else ""
+        setting = self.lead.setting if self.members else ""
         return Holding(self.group, assignments, setting, owners)
 
 
@@ -282,14 +309,15 @@ def settle(cases: Sequence[Case], book: Book, members_of: MembersOf) -> None:
     A static address that is freed by a move within this very plan is offered again.
     """
     asking = [case for case in cases if case.members]
-    while True:
+    while asking:
         freed = len(book.freed)
         asking = [case for case in asking if not case.take_static()]
-        if not asking or len(book.freed) == freed:
-            break
-    for case in asking:
-        case.give_up_static(members_of)
+        if len(book.freed) == freed:
+            for case in asking:
+                case.give_up_static()
     for case in cases:
         case.release_leaving()
     for case in cases:
         case.take_from_pools()
+    for case in cases:
+        case.word_refusals(members_of)

@@ -89,7 +89,7 @@ def _pools(assignments: Sequence[Assignment]) -> tuple[str, ...]:
 
 def _vips(case: Case, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip, ...]:
     """The VIP of the group; with an internal tier it translates to internal VIPs that follow it."""
-    first = case.members[0]
+    first = case.lead
     external = holding.in_slot(EXTERNAL)
     names = _pools(external)
     listeners = [entry for claim in case.members for entry in _listeners(claim)]

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from itertools import islice
 from math import ceil
 
-from immutables import Map
+from immutables import Map, MapMutation
 
 from fairlead.model.claim import Engine, EngineRule, Role
 from fairlead.model.plan import Placed, Placement, Plan, Vip, VipKey
@@ -22,6 +22,7 @@ SLOTS = 1024
 CELL = 16
 BOUND = 1.15
 STANDBYS = 2
+NOBODY = ""
 Rules = Map[str, EngineRule]
 Order = tuple[str, ...]
 
@@ -97,47 +98,47 @@ class Seating:
         self.rules = rules
         self.active = before.active.mutate()
         self.counts = before.counts.mutate()
+        self.away = before.away
         self._before = before
-        self._loads: dict[str, Map[VipKey, int]] = {}
-        self._slots: dict[tuple[str, int], Map[VipKey, int]] = {}
+        self._loads: dict[str, MapMutation[VipKey, int]] = {}
 
     def leave(self, vip: Vip) -> None:
         """A VIP that is gone."""
         engines = self.active.pop(vip.key, None)
         if engines is None:
             return
-        for engine in engines:
-            self._loads[engine] = self._load(engine).delete(vip.key)
-        seat = (vip.engine_group, slot_of(vip))
-        self._slots[seat] = self._slot(seat).delete(vip.key)
+        for engine in engines or (NOBODY,):
+            del self._load(engine)[vip.key]
         self.counts[vip.engine_group] = self.counts.get(vip.engine_group, 0) - 1
 
     def seat(self, vip: Vip) -> None:
         """Place a new VIP, or one whose engines may have changed; it stays where it may stay."""
-        rule = self.rules.get(vip.engine_group)
         present = self.active.get(vip.key)
         if present is None:
-            seat = (vip.engine_group, slot_of(vip))
-            self._slots[seat] = self._slot(seat).set(vip.key, 1)
             self.counts[vip.engine_group] = self.counts.get(vip.engine_group, 0) + 1
+        rule = self.rules.get(vip.engine_group)
         chosen = self._choose(vip, rule, present or ()) if rule else ()
         if chosen != present:
-            self._move(vip.key, present or (), chosen)
+            self._move(vip.key, present, chosen)
 
-    def move_home(self, vip: Vip) -> None:
-        """Give a VIP to the engines it prefers, as far as their load allows."""
+    def send_home(self, vip: Vip) -> None:
+        """Give a VIP back to an engine that returned, if it prefers that to the present one."""
         rule = self.rules.get(vip.engine_group)
         present = self.active.get(vip.key, ())
-        chosen = self._choose(vip, rule, ()) if rule else ()
-        if chosen != present:
+        if rule is None or not present:
+            return
+        order, _ = candidates(vip, rule)
+        chosen = self._choose(vip, rule, ())
+        rank = {name: n for n, name in enumerate(order)}
+        if max(rank[n] for n in chosen) < max(rank.get(n, len(order)) for n in present):
             self._move(vip.key, present, chosen)
 
     def _choose(self, vip: Vip, rule: EngineRule, present: Sequence[str]) -> Order:
         order, able = candidates(vip, rule)
-        stay = [name for name in present if name in able]
+        stay = tuple(name for name in present if name in able)
         scale = rule.min_scale if rule.mode == "ActiveActive" else 1
         if len(stay) >= scale:
-            return tuple(stay[:scale])
+            return stay[:scale]
         spare = scale - len(stay)
         limit = self._limit(rule, scale)
         free = (n for n in order if n in able and n not in stay)
@@ -152,86 +153,63 @@ class Seating:
         bound = ceil(BOUND * self.counts.get(rule.name, 0) * scale / alive)
         return min(bound, rule.max_vips) if rule.max_vips else bound
 
-    def _move(self, key: VipKey, old: Sequence[str], new: Order) -> None:
-        for engine in old:
-            if engine not in new:
-                self._loads[engine] = self._load(engine).delete(key)
-        for engine in new:
-            if engine not in old:
-                self._loads[engine] = self._load(engine).set(key, 1)
+    def _move(self, key: VipKey, old: Order | None, new: Order) -> None:
+        if old is not None:
+            for engine in set(old or (NOBODY,)) - set(new):
+                del self._load(engine)[key]
+        for engine in set(new or (NOBODY,)) - set(old or ()):
+            self._load(engine)[key] = 1
         self.active[key] = new
 
-    def _load(self, engine: str) -> Map[VipKey, int]:
+    def _load(self, engine: str) -> MapMutation[VipKey, int]:
         load = self._loads.get(engine)
-        return self._before.loads.get(engine, Map()) if load is None else load
-
-    def _slot(self, seat: tuple[str, int]) -> Map[VipKey, int]:
-        slot = self._slots.get(seat)
-        return self._before.slots.get(seat, Map()) if slot is None else slot
+        if load is None:
+            empty: Map[VipKey, int] = Map()
+            load = self._loads[engine] = self._before.loads.get(engine, empty).mutate()
+        return load
 
     def close(self) -> Placement:
         """The placement to keep."""
         loads = self._before.loads.mutate()
         for engine, load in self._loads.items():
-            loads[engine] = load
-        slots = self._before.slots.mutate()
-        for seat, members in self._slots.items():
-            slots[seat] = members
+            loads[engine] = load.finish()
         return Placement(
             active=self.active.finish(),
             loads=loads.finish(),
-            slots=slots.finish(),
+            away=self.away,
             counts=self.counts.finish(),
         )
 
-
-def concerned(before: Placement, old: Rules, new: Rules) -> tuple[set[VipKey], set[VipKey]]:
-    """The VIPs that a change of engines concerns: those that lost a holder (or never had one), and
-    those that may go home to an engine that came back."""
-    lost: set[VipKey] = set()
-    home: set[VipKey] = set()
-    for name in {*old, *new}:
-        was, now = old.get(name), new.get(name)
-        if was == now:
-            continue
-        for key in _of_rule(before, name) if _reshaped(was, now) else ():
-            lost.add(key)
-        if was is None or now is None:
-            continue
-        for engine in ready(was.engines) - ready(now.engines):
-            lost.update(before.loads.get(engine, Map()))
-        back = ready(now.engines) - ready(was.engines)
-        if back:
-            lost.update(_unplaced(before, name))
-        if back and now.failback:
-            home.update(_preferring(before, now, back))
-    return lost, home - lost
+    def revise(self, old: Rules, vips: Iterable[Vip]) -> tuple[set[VipKey], set[VipKey]]:
+        """The VIPs that a change of engines concerns: those that lost a holder or never had one, and
+        those that may go home to an engine that came back. ``vips`` is read only when an engine
+        group changed in more than who is alive."""
+        lost: set[VipKey] = set()
+        home: set[VipKey] = set()
+        shaped = {n for n in {*old, *self.rules} if _reshaped(old.get(n), self.rules.get(n))}
+        if shaped:
+            lost.update(vip.key for vip in vips if vip.engine_group in shaped)
+        for name in set(old) & set(self.rules):
+            was, now = old[name], self.rules[name]
+            for engine in ready(was.engines) - ready(now.engines):
+                held = self._before.loads.get(engine, Map())
+                self.away = self.away.set(engine, held)
+                lost.update(held)
+            for engine in ready(now.engines) - ready(was.engines):
+                lost.update(self._before.loads.get(NOBODY, Map()))
+                if now.failback:
+                    home.update(self.away.get(engine, Map()))
+                self.away = self.away.delete(engine) if engine in self.away else self.away
+        return lost, home - lost
 
 
 def _reshaped(was: EngineRule | None, now: EngineRule | None) -> bool:
     """Whether more changed than who is alive."""
     if was is None or now is None:
         return True
+    if was is now:
+        return False
     shape = [(e.name, e.role, e.node) for e in was.engines]
     return shape != [(e.name, e.role, e.node) for e in now.engines] or (
         (was.mode, was.min_scale, was.max_vips) != (now.mode, now.min_scale, now.max_vips)
     )
-
-
-def _of_rule(before: Placement, rule: str) -> Iterable[VipKey]:
-    for slot in range(SLOTS):
-        yield from before.slots.get((rule, slot), Map())
-
-
-def _unplaced(before: Placement, rule: str) -> Iterable[VipKey]:
-    """VIPs without any engine; there are some only when the group had none ready."""
-    return (key for key in _of_rule(before, rule) if not before.active.get(key))
-
-
-def _preferring(before: Placement, rule: EngineRule, back: frozenset[str]) -> Iterable[VipKey]:
-    """The VIPs whose order of preference begins with an engine that came back."""
-    for role in ("engine", "edge"):
-        table = orders(eligible(rule.engines, role))
-        for slot, order in enumerate(table):
-            if order[0] in back:
-                yield from before.slots.get((rule.name, slot), Map())

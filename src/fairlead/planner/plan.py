@@ -18,7 +18,7 @@ from fairlead.planner.admit import admit
 from fairlead.planner.allocate import Case, settle
 from fairlead.planner.book import Book, Cursors
 from fairlead.planner.outcome import outcome_of
-from fairlead.planner.place import Seating, concerned
+from fairlead.planner.place import Seating
 
 Groups = dict[GroupKey, list[Claim]]
 
@@ -136,18 +136,27 @@ class _Draft:
         old = [c for r in self.touched for c in self.previous.claims.by_ref.get(r, ())]
         new = [c for r in self.touched for c in self.claims.by_ref.get(r, ())]
         self.asked = grouping.reindex(self.asked, old, new)
-        keys = {key for ref in self.touched for key in self.groups_of.get(ref, ())}
-        keys |= {c.group or grouping.own_key(c) for c in new if c.group or not c.addresses}
-        refs = set(self.touched)
-        for key in keys:
-            outcome = self.outcomes.get(key)
-            refs.update(c.ref for c in (outcome.claims if outcome else ()))
-        refs |= {r for c in new for s in grouping.spots_of(c) for r in self.asked.get(s, ())}
-        keys |= {key for ref in refs for key in self.groups_of.get(ref, ())}
+        keys = {c.group or grouping.own_key(c) for c in new if c.group or not c.addresses}
+        refs = self._spread(set(self.touched), keys)
         for ref in refs:
             self.groups_of.pop(ref, None)
         groups = self._gather(self._claims_of(refs))
         return groups, {key for key in keys if key not in groups}
+
+    def _spread(self, refs: set[Ref], keys: set[GroupKey]) -> set[Ref]:
+        """All objects whose group may be another one now: the members of every group, old or new,
+        that one of them belongs to. Adds the groups to ``keys``."""
+        todo = set(refs)
+        while todo:
+            keys |= {key for ref in todo for key in self.groups_of.get(ref, ())}
+            found = grouping.components(todo, self.asked, self.claims.by_ref)
+            near = {claim.ref for members in found.values() for claim in members}
+            for key in keys:
+                outcome = self.outcomes.get(key)
+                near.update(c.ref for c in (outcome.claims if outcome else ()))
+            todo = near - refs
+            refs |= todo
+        return refs
 
     def _claims_of(self, refs: set[Ref]) -> Iterator[Claim]:
         for ref in sorted(refs):
@@ -180,9 +189,10 @@ class _Draft:
             for vip in new.vips if new else ():
                 seating.seat(vip)
         if rules != before:
-            lost, home = concerned(self.previous.placement, before, rules)
+            everything = (v for o in self.previous.outcomes.values() for v in o.vips)
+            lost, home = seating.revise(before, everything)
             self._each(lost, seating.seat)
-            self._each(home, seating.move_home)
+            self._each(home, seating.send_home)
 
     def _each(self, keys: Iterable[VipKey], act: Callable[[Vip], None]) -> None:
         for key in sorted(keys):
@@ -211,19 +221,25 @@ class _Draft:
             self.book.drop(key)
 
     def _plan_groups(self, groups: Groups) -> None:
-        self._open(groups)
-        self._open(self._waiters())
-        cases = sorted(self.cases.values(), key=lambda case: case.order)
-        settle(cases, self.book, self._members_of)
-        for case in cases:
-            self._record(case, outcome_of(case, self.pools))
+        self._decide(self._open(groups) + self._open(self._waiters()))
+        # Who waits for an address that was taken just now has another holder to name.
+        self._decide(self._open(self._waiters()))
 
-    def _open(self, groups: Groups) -> None:
+    def _open(self, groups: Groups) -> list[Case]:
         config, pools = self.claims.config, self.claims.pools
+        opened = []
         for key in sorted(groups):
             holding = self.book.holdings.get(key)
             admission = admit(key, groups[key], holding, strict=config.strict, pools=pools)
-            self.cases[key] = Case(admission, holding, self.book)
+            case = self.cases[key] = Case(admission, holding, self.book)
+            opened.append(case)
+        return opened
+
+    def _decide(self, cases: list[Case]) -> None:
+        cases.sort(key=lambda case: case.order)
+        settle(cases, self.book, self._members_of)
+        for case in cases:
+            self._record(case, outcome_of(case, self.pools))
 
     def _record(self, case: Case, outcome: Outcome) -> None:
         key = case.group

@@ -48,13 +48,13 @@ def required_of(claim: Claim) -> tuple[Family, ...]:
 
 def want_of(members: Sequence[Claim], claims: Claims) -> Want:
     """The needs of the members of one group together."""
-    first = members[0]
+    lead = min(members, key=lambda claim: claim.order)
     required = {family for claim in members for family in required_of(claim)}
     dual = any(claim.family_policy == "PreferDualStack" for claim in members)
     optional = set(BOTH if dual else ()) - required
     return Want(
         pools=usable_pools(members, claims),
-        named=first.pools,
+        named=lead.pools,
         required=tuple(sorted(required)),
         optional=tuple(sorted(optional)),
     )
