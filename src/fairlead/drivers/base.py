@@ -1,8 +1,8 @@
 """The contract between the reconcile loop and a data plane.
 
-A driver is stateless towards its caller: it reports what is really there, makes given changes, and drops
-what nobody wants. Retry, backoff, coalescing, periodic full rounds and metrics belong to the loop
-(:mod:`fairlead.runtime.reconcile`), so that no driver has its own.
+A driver is stateless towards its caller: it reports what is really there, makes given changes, and
+drops what nobody wants. Retry, backoff, coalescing, periodic full rounds and metrics belong to the
+loop (:mod:`fairlead.runtime.reconcile`), so that no driver has its own.
 """
 
 from typing import Protocol, TypeVar
@@ -19,9 +19,9 @@ Changes = TypeVar("Changes", contravariant=True)
 class Driver(Protocol[Desired, Changes]):
     """One data plane on one engine.
 
-    ``apply`` is idempotent, batched and make-before-break: creations and updates first, deletions last;
-    deleting what is not there is success. ``observe`` reads what is really there, in the shape of the
-    desired state, so that the two diff as tables.
+    ``apply`` is idempotent, batched and make-before-break: creations and updates first, deletions
+    last; deleting what is not there is success. ``observe`` reads what is really there, in the
+    shape of the desired state, so that the two diff as tables.
     """
 
     name: str
