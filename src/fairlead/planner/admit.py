@@ -166,19 +166,24 @@ class _Sitting:
     def refuse_ports(self) -> None:
         """A (protocol, port) that a member of higher precedence has."""
         taken: dict[tuple[str, int], Claim] = {}
-        for claim in list(self.members):
-            clash = next((p for p in claim.listeners if (p.protocol, p.port) in taken), None)
-            if clash is None:
-                taken.update({(p.protocol, p.port): claim for p in claim.listeners})
+        late: list[Claim] = []
+        for claim in self.members:
+            ports = [(p.protocol, p.port) for p in claim.listeners]
+            if any(port in taken for port in ports):
+                late.append(claim)
             else:
-                holder = taken[clash.protocol, clash.port]
-                self._refuse(claim, reasons.port_conflict(clash.protocol, clash.port, holder.ref))
+                taken.update(dict.fromkeys(ports, claim))
+        for claim in late:
+            clash = next(p for p in claim.listeners if (p.protocol, p.port) in taken)
+            holder = taken[clash.protocol, clash.port].ref
+            self._refuse(claim, reasons.port_conflict(clash.protocol, clash.port, holder))
 
     def refuse_policies(self) -> frozenset[str] | None:
         """Local members whose nodes do not meet; returns the nodes where the rest do."""
         meeting: frozenset[str] | None = None
         holders: list[Claim] = []
-        for claim in list(self.members):
+        apart: list[Claim] = []
+        for claim in self.members:
             nodes = _nodes(claim)
             if nodes is None:
                 continue
@@ -187,6 +192,8 @@ class _Sitting:
                 meeting = together
                 holders.append(claim)
             else:
-                reason = reasons.policy_conflict([c.ref for c in holders])
-                self._refuse(claim, reason, State.PENDING)
+                apart.append(claim)
+        reason = reasons.policy_conflict(sorted(claim.ref for claim in holders))
+        for claim in apart:
+            self._refuse(claim, reason, State.PENDING)
         return meeting

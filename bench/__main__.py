@@ -1,0 +1,68 @@
+"""``python -m bench [NAME ...]``: run the benchmarks, one line a figure.
+
+``name value unit goal <|> number ok|MISSED``; a figure without a goal is a floor or a peer that the others
+are read against. With ``--write``, the result replaces the table of docs/benchmarks.md.
+"""
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.figure import Figure
+
+BENCHES = ("yaml_world", "planner", "cli_start", "nft_driver", "ledger", "l2_driver")
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def run(names: list[str]) -> Iterator[Figure]:
+    """Run the named benchmarks, all when none is named."""
+    for name in names or BENCHES:
+        module = importlib.import_module(f"bench.{name}")
+        for row in module.run():
+            figure = Figure(*row)
+            print(figure.line(), flush=True)
+            yield figure
+
+
+def main() -> int:
+    """Exit status 0 also when a goal is missed: a figure is a report, not a test."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument(
+        "--write", action="store_true", help="keep the result in docs/benchmarks.md"
+    )
+    args = parser.parse_args()
+    unknown = [name for name in args.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    figures = list(run(args.names))
+    missed = [figure.name for figure in figures if figure.missed]
+    print(
+        f"{len(figures)} figures, {len(missed)} missed{': ' if missed else ''}{', '.join(missed)}"
+    )
+    if args.write:
+        _write(figures)
+    return 0
+
+
+def _write(figures: list[Figure]) -> None:
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    stamp = f"{datetime.now(UTC):%Y-%m-%d}"
+    machine = (
+        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+    )
+    table = ["| figure | value | goal | |", "| --- | --- | --- | --- |"]
+    table += [figure.row() for figure in figures]
+    text = "\n".join([BEGIN, f"Measured {stamp} on {machine}.", "", *table, END])
+    PAGE.write_text(before + text + after)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
