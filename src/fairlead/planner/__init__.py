@@ -2,8 +2,8 @@
 
 ``group`` decides who shares a VIP, ``admit`` who of them is served, ``want`` and ``allocate`` which
 addresses they get (``book`` keeps the ledger meanwhile), ``outcome`` what comes of it, ``place``
-which engines hold it, ``compile`` and ``diff`` what an engine must do, ``explain``, ``verdicts`` and
-``reasons`` what is said about it, ``guard`` what is refused.
+which engines hold it, ``compile`` and ``diff`` what an engine must do, ``explain``, ``verdicts``
+and ``reasons`` what is said about it, ``guard`` what is refused.
 """
 
 from fairlead.planner.compile import compile_l2, compile_l4, delta_l2, delta_l4

@@ -43,11 +43,10 @@ class Case:
         self.wish = dict(admission.wish)
         self.held: list[Assignment] = []
         self.leaving: list[Assignment] = []
-        self.waits_for: tuple[Spot, ...] = ()
         self._left_out: list[Claim] = []
         self.waiting = False
         self.warnings: tuple[Reason, ...] = ()
-        self.want = want_of(self.members or admission.claims, book.claims)
+        self.want = want_of(self.members or admission.claims, book)
         self._keep()
 
     @property
@@ -57,8 +56,16 @@ class Case:
         return first.created, first.ref, self.group
 
     @property
+    def waits_for(self) -> tuple[Spot, ...]:
+        """The static addresses that members were left out for."""
+        asked = {a for claim in self._left_out for a in claim.addresses}
+        return tuple(Spot(self.space, a) for a in sorted(asked, key=lambda a: (a.version, int(a))))
+
+    @property
     def lead(self) -> Claim:
         """The oldest member, whose engines and tier the VIP has."""
+        if len(self.members) == 1:
+            return self.members[0]
         return min(self.members, key=lambda claim: claim.order)
 
     def refuse(self, claims: Sequence[Claim], reason: Reason, state: State) -> None:
@@ -200,7 +207,6 @@ class Case:
     def _leave_out(self, address: IPAddress) -> None:
         """A served group stays where it is, without those who ask; another is not served at all."""
         self.waiting = True
-        self.waits_for = tuple(Spot(self.space, a) for a in self.wish.values())
         self.held += self.leaving
         self.leaving = []
         asking = [c for c in self.members if address in c.addresses]
@@ -211,7 +217,7 @@ class Case:
         gone = {c.key for c in (*asking, *others)}
         self.members = [c for c in self.members if c.key not in gone]
         self.wish = wishes(self.members)
-        self.want = want_of(self.members or self.admission.claims, self.book.claims)
+        self.want = want_of(self.members or self.admission.claims, self.book)
 
     # -- pools -----------------------------------------------------------------------------------
 
@@ -230,7 +236,7 @@ class Case:
             self.waiting = True
             self.refuse(list(needy), reason, State.PENDING)
             if self.members:
-                self.want = want_of(self.members, self.book.claims)
+                self.want = want_of(self.members, self.book)
 
     def _fill(self, taken: list[Assignment]) -> tuple[Family, Reason] | None:
         have = self.families_held()

@@ -7,7 +7,7 @@ address costs the same in an empty pool and in one with 50 000 holders.
 """
 
 from bisect import bisect_left
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 from immutables import Map
 
@@ -46,6 +46,22 @@ class Book:
         self._cursors = cursors
         self._marks: dict[tuple[str, int], _Mark] = {}
         self._full: set[tuple[str, Family]] = set()
+        self._pools: dict[tuple[str, tuple[str, ...]], tuple[Pool, ...]] = {}
+        self.restricted = any(
+            p.namespaces or p.namespace_selector or p.service_selector for p in claims.pools
+        )
+
+    def pools(self, space: str, names: tuple[str, ...]) -> tuple[Pool, ...]:
+        """The pools of a space, or those that some names mean; restrictions are not looked at."""
+        key = (space, names)
+        found = self._pools.get(key)
+        if found is None:
+            found = self._pools[key] = tuple(
+                pool
+                for pool in self.claims.pools
+                if pool.space == space and (not names or any(map(pool.answers_to, names)))
+            )
+        return found
 
     def take(self, spot: Spot, group: GroupKey) -> None:
         """Hold a free address for a group."""
@@ -91,35 +107,34 @@ class Book:
             return None
         for index, span in enumerate(pool.ranges):
             if span.family == family:
-                number = self._fresh(pool, index)
-                if number is not None:
-                    return self._spot(pool, family, number)
+                spot = self._fresh(pool, index)
+                if spot is not None:
+                    return spot
         oldest = self._oldest(pool, family)
         if oldest is None:
             self._full.add((pool.name, family))
         return oldest
 
     def _spot(self, pool: Pool, family: Family, number: int) -> Spot:
-        address = ip_address(number) if family == 4 else ip_address(number.to_bytes(16))
-        return Spot(pool.space, address)
+        return Spot(pool.space, IPv4Address(number) if family == 4 else IPv6Address(number))
 
     def _usable(self, spot: Spot) -> bool:
         return spot not in self.holders and spot.address not in self.claims.node_addresses
 
-    def _fresh(self, pool: Pool, index: int) -> int | None:
+    def _fresh(self, pool: Pool, index: int) -> Spot | None:
         """The lowest address of a range that is free and not remembered as released. It stays first
         until somebody takes it."""
         span, mark = pool.ranges[index], self._mark(pool, index)
         while mark.skipped:
             spot = self._spot(pool, span.family, mark.skipped[0])
             if self._usable(spot) and spot not in self.released:
-                return mark.skipped[0]
+                return spot
             del mark.skipped[0]
         last = int(span.last)
         while mark.next <= last:
             spot = self._spot(pool, span.family, mark.next)
             if self._usable(spot) and spot not in self.released:
-                return mark.next
+                return spot
             mark.next += 1
         return None
 

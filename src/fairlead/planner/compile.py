@@ -131,7 +131,7 @@ def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddr
 def _translations(
     plan: Plan, outcome: Outcome, vip: Vip, rule: EngineRule, engine: str
 ) -> Iterator[tuple[L4Key, L4Listener]]:
-    """The DNAT rows of an edge; where the engine serves the internal address itself, the listener."""
+    """The DNAT rows of an edge; where it serves the internal address itself, the listeners."""
     inner = {
         (address, p.protocol, p.port): p
         for v in outcome.vips[1:]

@@ -12,9 +12,8 @@ from fairlead.planner import reasons
 from fairlead.planner.allocate import INTERNAL, Case
 
 
-def outcome_of(case: Case, pools: dict[str, Pool]) -> Outcome:
-    """What became of one group."""
-    holding = case.holding()
+def outcome_of(case: Case, holding: Holding, pools: dict[str, Pool]) -> Outcome:
+    """What became of one group that now has this holding."""
     vips = _vips(case, holding, pools) if case.members else ()
     addresses = vips[0].addresses if vips else ()
     verdicts = tuple(_verdict(case, claim, addresses) for claim in case.admission.claims)

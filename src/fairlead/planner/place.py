@@ -181,9 +181,9 @@ class Seating:
         )
 
     def revise(self, old: Rules, vips: Iterable[Vip]) -> tuple[set[VipKey], set[VipKey]]:
-        """The VIPs that a change of engines concerns: those that lost a holder or never had one, and
-        those that may go home to an engine that came back. ``vips`` is read only when an engine
-        group changed in more than who is alive."""
+        """The VIPs that a change of engines concerns: those that lost a holder or never had one,
+        and those that may go home to an engine that came back. ``vips`` is read only when an
+        engine group changed in more than who is alive."""
         lost: set[VipKey] = set()
         home: set[VipKey] = set()
         shaped = {n for n in {*old, *self.rules} if _reshaped(old.get(n), self.rules.get(n))}

@@ -239,14 +239,15 @@ class _Draft:
         cases.sort(key=lambda case: case.order)
         settle(cases, self.book, self._members_of)
         for case in cases:
-            self._record(case, outcome_of(case, self.pools))
+            holding = case.holding()
+            self.book.settle(holding)
+            self._record(case, outcome_of(case, holding, self.pools))
 
     def _record(self, case: Case, outcome: Outcome) -> None:
         key = case.group
         if self.outcomes.get(key) != outcome:
             self.outcomes[key] = outcome
             self.changed.add(key)
-        self.book.settle(case.holding())
         if outcome.waiting:
             self.waiting[key] = case.waits_for
         else:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from fairlead.model.addresses import Family
-from fairlead.model.claim import Claim, Claims, Pool
+from fairlead.model.claim import Claim, Pool
 from fairlead.model.config import Config
+from fairlead.planner.book import Book
 
 BOTH: tuple[Family, ...] = (4, 6)
 
@@ -46,34 +47,30 @@ def required_of(claim: Claim) -> tuple[Family, ...]:
     return claim.families[:1] or ((4,) if claim.family_policy == "PreferDualStack" else ())
 
 
-def want_of(members: Sequence[Claim], claims: Claims) -> Want:
+def want_of(members: Sequence[Claim], book: Book) -> Want:
     """The needs of the members of one group together."""
     lead = min(members, key=lambda claim: claim.order)
     required = {family for claim in members for family in required_of(claim)}
     dual = any(claim.family_policy == "PreferDualStack" for claim in members)
     optional = set(BOTH if dual else ()) - required
     return Want(
-        pools=usable_pools(members, claims),
+        pools=usable_pools(members, book),
         named=lead.pools,
         required=tuple(sorted(required)),
         optional=tuple(sorted(optional)),
     )
 
 
-def usable_pools(members: Sequence[Claim], claims: Claims) -> tuple[Pool, ...]:
+def usable_pools(members: Sequence[Claim], book: Book) -> tuple[Pool, ...]:
     """The pools that all members may use, by priority and name."""
-    pools: Iterable[Pool] = claims.pools
+    pools: Iterable[Pool] = book.pools(members[0].space, members[0].pools)
     for claim in members:
-        pools = [pool for pool in pools if _may_use(claim, pool)]
+        if claim.pools != members[0].pools or claim.space != members[0].space:
+            mine = book.pools(claim.space, claim.pools)
+            pools = [pool for pool in pools if pool in mine]
+        if book.restricted:
+            pools = [pool for pool in pools if admits(pool, claim)]
     return tuple(pools)
-
-
-def _may_use(claim: Claim, pool: Pool) -> bool:
-    if pool.space != claim.space:
-        return False
-    if claim.pools and not any(pool.answers_to(name) for name in claim.pools):
-        return False
-    return admits(pool, claim)
 
 
 def admits(pool: Pool, claim: Claim) -> bool:
