@@ -22,18 +22,19 @@ def named(refs: Iterable[Ref], most: int = 3) -> str:
 
 
 def wish(claim: Claim) -> str:
-    """The static addresses a claim asks for, or ``none``."""
-    return ", ".join(a.compressed for a in claim.addresses) or "none"
+    """The static addresses a claim asks for."""
+    return ", ".join(a.compressed for a in claim.addresses)
 
 
 def static_mismatch(claim: Claim, others: Sequence[Claim], held: Sequence[IPAddress]) -> Reason:
-    """Members of one VIP ask for different static addresses."""
+    """Members of one VIP ask for different static addresses; ``held``: where it stays meanwhile."""
     told = "; ".join(f"{named([o.ref])} asks for {wish(o)}" for o in others[:3])
+    mine = f"asks for static address {wish(claim)}" if claim.addresses else "asks for no address"
     serving = f" The VIP stays at {', '.join(a.compressed for a in held)}." if held else ""
     return Reason(
         Code.STATIC_ADDRESS_MISMATCH,
-        f"asks for static address {wish(claim)}, but it shares its VIP and {told}."
-        f"{serving} Give all of them the same address, or none.",
+        f"{mine}, but it shares its VIP, and {told}.{serving} "
+        "Give all of them the same address, or none.",
         conflicts=tuple(o.ref for o in others),
     )
 
@@ -43,7 +44,7 @@ def setting_mismatch(claim: Claim, others: Sequence[Claim]) -> Reason:
     told = "; ".join(f"{named([o.ref])} has {o.setting or 'none'}" for o in others[:3])
     return Reason(
         Code.INFRA_SETTING_MISMATCH,
-        f"has AviInfraSetting {claim.setting or 'none'}, but it shares its VIP and {told}. "
+        f"has AviInfraSetting {claim.setting or 'none'}, but it shares its VIP, and {told}. "
         "All Services that share a VIP must have the same one.",
         conflicts=tuple(o.ref for o in others),
     )

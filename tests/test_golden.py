@@ -1,0 +1,110 @@
+"""Golden cases: what people write, step by step, and everything that Fairlead makes of it.
+
+``tests/golden/<case>/`` holds ``1.yaml``, ``2.yaml``, … Each is the whole folder at that step, with
+``base.yaml`` beside it where there is one and ``config.yaml`` for the configuration; the ledger of
+one step is the state of the next. Beside each stands what must come of it: ``N.plan.json`` (the contract of ``plan -o json``), ``N.nft.txt`` and ``N.l2.txt`` (what
+this engine's drivers get), ``N.says.txt`` (one line an object, for reviewers). ``make golden`` writes
+them anew; reviewing the difference is a duty.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fairlead.dialects.translate import translate
+from fairlead.drivers.l2.render import dump as dump_l2
+from fairlead.drivers.nft.render import dump as dump_l4
+from fairlead.model.claim import Claims
+from fairlead.model.config import Config
+from fairlead.model.ledger import Ledger
+from fairlead.model.names import Ref
+from fairlead.model.plan import Plan
+from fairlead.model.world import Change, World
+from fairlead.planner import (
+    compile_l2,
+    compile_l4,
+    diff_l4,
+    differences,
+    every_verdict,
+    message,
+    plan,
+)
+from fairlead.publish.document import document
+from fairlead.runtime.config import load_config
+from fairlead.sources.files import FileSource
+
+GOLDEN = Path(__file__).parent / "golden"
+CASES = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
+HOST = "here"
+
+
+def steps(case: Path) -> list[Path]:
+    found = sorted(case.glob("[0-9]*.yaml"), key=lambda path: int(path.stem))
+    assert found, f"{case} has no 1.yaml"
+    return found
+
+
+def read(case: Path, step: Path, before: World) -> World:
+    """The world of a step, reached from the one before as edited files would reach it."""
+    base = case / "base.yaml"
+    batch = FileSource([str(path) for path in (base, step) if path.exists()]).load()
+    assert not [p for p in batch.problems if p.line == 0], batch.problems
+    now = {change.ref: change for change in batch.changes}
+    gone = {ref for ref in present(before) if ref not in now}
+    return before.evolve([*now.values(), *(Change(ref, None) for ref in sorted(gone))])
+
+
+def present(world: World) -> Iterator[Ref]:
+    for spaces in world.tables.values():
+        for rows in spaces.values():
+            yield from (found.ref for found in rows.values())
+    yield from world.problems
+
+
+def says(decided: Plan) -> str:
+    """One line an object: state, reason, addresses, sentence."""
+    lines = []
+    for verdict in sorted(every_verdict(decided), key=lambda v: v.ref):
+        addresses = ",".join(a.compressed for a in verdict.addresses) or "-"
+        text = message(decided, verdict.reason) if verdict.reason else ""
+        lines.append(
+            f"{verdict.ref} {verdict.state} {verdict.code or '-'} {addresses} {text}".rstrip()
+        )
+        lines += [f"  warning {w.code}: {message(decided, w)}" for w in verdict.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def outputs(decided: Plan, world: World, ledger: Ledger) -> dict[str, str]:
+    shown = document(decided, world, differences(ledger, decided))
+    text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
+    return {
+        "plan.json": text + "\n",
+        "nft.txt": dump_l4(compile_l4(decided, HOST)),
+        "l2.txt": dump_l2(compile_l2(decided, HOST)),
+        "says.txt": says(decided),
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_golden(case: Path, *, update_golden: bool) -> None:
+    settings = case / "config.yaml"
+    config = load_config(settings, {}) if settings.exists() else Config()
+    world, ledger = World(config=config, host=HOST), Ledger()
+    claims: Claims | None = None
+    previous: Plan | None = None
+    for step in steps(case):
+        world = read(case, step, world)
+        claims = translate(world, claims)
+        decided = plan(claims, ledger, previous)
+        fresh = plan(translate(world), ledger)
+        assert not diff_l4(compile_l4(decided, HOST), compile_l4(fresh, HOST))
+        assert says(decided) == says(fresh), "a step at a time must come to the same"
+        for name, text in outputs(decided, world, ledger).items():
+            path = case / f"{step.stem}.{name}"
+            if update_golden:
+                path.write_text(text)
+            assert path.exists(), f"no {path.name}: run 'make golden' and review it"
+            assert path.read_text() == text
+        ledger, previous = decided.ledger, decided
