@@ -1,8 +1,8 @@
 """Manifests of any size, the same ones every time.
 
-The benchmarks and the load tests read what people would write: Services of which some share a VIP through
-AKO's annotation, one EndpointSlice with two endpoints for each, nodes, namespaces and pools. Everything is
-drawn from a seeded generator, so two runs measure the same input.
+The benchmarks and the load tests read what people would write: Services of which some share a VIP
+through AKO's annotation, one EndpointSlice with two endpoints for each, nodes, namespaces and
+pools. Everything is drawn from a seeded generator, so two runs measure the same input.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,10 @@ PORTS = ((80, 8080), (443, 8443), (5432, 5432), (6379, 6379), (9090, 9090), (53,
 
 
 class Slot(NamedTuple):
-    """One Service to write: its number, its namespace, and the group and place in it (-1: alone)."""
+    """One Service to write: its number, its namespace, and the group and place in it (-1:
+    alone)."""
 
-    index: int
+    number: int
     namespace: str
     group: int
     member: int
@@ -29,7 +30,7 @@ class Slot(NamedTuple):
     @property
     def name(self) -> str:
         """The Service's name, unique over all namespaces."""
-        return f"svc-{self.index:06}"
+        return f"svc-{self.number:06}"
 
 
 def manifests(
@@ -43,8 +44,9 @@ def manifests(
 ) -> Iterator[str]:
     """The documents, without markers: pools, nodes, namespaces, then each Service with its slice.
 
-    ``shared`` is the part of the Services that carry ``enable-shared-vip``, in groups of two to four in
-    one namespace with distinct ports. The pools hold half as many addresses again as there are Services.
+    ``shared`` is the part of the Services that carry ``enable-shared-vip``, in groups of two to
+    four in one namespace with distinct ports. The pools hold half as many addresses again as there
+    are Services.
     """
     random = Random(seed)
     names = [f"team-{number:03}" for number in range(namespaces)]
@@ -108,7 +110,7 @@ def _service(slot: Slot, random: Random) -> str:
     return (
         f"apiVersion: v1\nkind: Service\nmetadata:\n  name: {slot.name}\n"
         f"  namespace: {slot.namespace}\n"
-        f'  creationTimestamp: "{_stamp(slot.index)}"\n'
+        f'  creationTimestamp: "{_stamp(slot.number)}"\n'
         f"  labels:\n    app: {slot.name}\n"
         f"{'  annotations:' + key + chr(10) if key else ''}"
         f"spec:\n  type: LoadBalancer{'' if key else random.choice(CLASSES)}\n"
@@ -118,7 +120,7 @@ def _service(slot: Slot, random: Random) -> str:
 
 
 def _slice(slot: Slot, *, nodes: int, random: Random) -> str:
-    pod, target = PODS + 2 * slot.index, random.choice(PORTS)[1]
+    pod, target = PODS + 2 * slot.number, random.choice(PORTS)[1]
     where = random.sample(range(nodes), 2) if nodes > 1 else [0, 0]
     return (
         "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n"

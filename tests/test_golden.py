@@ -2,9 +2,10 @@
 
 ``tests/golden/<case>/`` holds ``1.yaml``, ``2.yaml``, … Each is the whole folder at that step, with
 ``base.yaml`` beside it where there is one and ``config.yaml`` for the configuration; the ledger of
-one step is the state of the next. Beside each stands what must come of it: ``N.plan.json`` (the contract of ``plan -o json``), ``N.nft.txt`` and ``N.l2.txt`` (what
-this engine's drivers get), ``N.says.txt`` (one line an object, for reviewers). ``make golden`` writes
-them anew; reviewing the difference is a duty.
+one step is the state of the next. Beside each stands what must come of it: ``N.plan.json`` (the
+contract of ``plan -o json``), ``N.nft.txt`` and ``N.l2.txt`` (what this engine's drivers get) and
+``N.says.txt`` (one line an object). ``make golden`` writes them anew; reviewing the difference is a
+duty.
 """
 
 from collections.abc import Iterator
@@ -69,9 +70,8 @@ def says(decided: Plan) -> str:
     for verdict in sorted(every_verdict(decided), key=lambda v: v.ref):
         addresses = ",".join(a.compressed for a in verdict.addresses) or "-"
         text = message(decided, verdict.reason) if verdict.reason else ""
-        lines.append(
-            f"{verdict.ref} {verdict.state} {verdict.code or '-'} {addresses} {text}".rstrip()
-        )
+        head = f"{verdict.ref} {verdict.state} {verdict.code or '-'} {addresses}"
+        lines.append(f"{head} {text}".rstrip())
         lines += [f"  warning {w.code}: {message(decided, w)}" for w in verdict.warnings]
     return "\n".join(lines) + "\n"
 

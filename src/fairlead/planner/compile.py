@@ -8,7 +8,7 @@ is decided once per hook): there the two steps are compiled into one.
 
 from collections.abc import Iterator
 
-from fairlead.model.addresses import IPAddress, IPNetwork
+from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Backend, EngineRule
 from fairlead.model.desired import (
     L2Changes,
@@ -150,7 +150,7 @@ def _translations(
                 L4Listener(
                     backends=(L4Backend(step.internal, step.port),),
                     affinity_seconds=listener.affinity_seconds,
-                    source_ranges=_ranges(listener, step.external),
+                    source_ranges=listener.source_ranges,
                     masquerade=plan.claims.masquerade,
                 ),
             )
@@ -170,13 +170,9 @@ def _row(
     return L4Listener(
         backends=backends,
         affinity_seconds=listener.affinity_seconds,
-        source_ranges=_ranges(listener, address),
+        source_ranges=listener.source_ranges,
         masquerade="never" if listener.local else plan.claims.masquerade,
     )
-
-
-def _ranges(listener: Listener, address: IPAddress) -> tuple[IPNetwork, ...]:
-    return tuple(r for r in listener.source_ranges if r.version == address.version)
 
 
 def _own_node_port(backend: Backend, engine: str) -> bool:

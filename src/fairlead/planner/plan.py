@@ -163,8 +163,8 @@ class _Draft:
             yield from self.claims.by_ref.get(ref, ())
 
     def _waiters(self) -> Groups:
-        """The waiting groups, besides those being planned, for which something may have changed: an
-        address is freed, or will be, or the group that holds what they ask for is being planned."""
+        """The waiting groups, besides those being planned, for which something may have changed:
+        an address is freed, or will be, or the group that has what they ask for is planned."""
         waiting = [(k, spots) for k, spots in self.previous.waiting.items() if k not in self.cases]
         nodes, nodes_before = self.claims.node_addresses, self.previous.claims.node_addresses
         freed = self.book.freed or any(case.leaving for case in self.cases.values())
@@ -222,8 +222,16 @@ class _Draft:
 
     def _plan_groups(self, groups: Groups) -> None:
         self._decide(self._open(groups) + self._open(self._waiters()))
-        # Who waits for an address that was taken just now has another holder to name.
-        self._decide(self._open(self._waiters()))
+        self._decide(self._open({**self._bereft(), **self._waiters()}))
+
+    def _bereft(self) -> Groups:
+        """The groups that lost their last address just now: the next plan would see them as never
+        served, so this one does."""
+        return {
+            key: list(case.admission.claims)
+            for key, case in self.cases.items()
+            if case.before is not None and key not in self.book.holdings
+        }
 
     def _open(self, groups: Groups) -> list[Case]:
         config, pools = self.claims.config, self.claims.pools
