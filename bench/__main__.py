@@ -1,7 +1,7 @@
 """``python -m bench [NAME ...]``: run the benchmarks, one line a figure.
 
-``name value unit goal <|> number ok|MISSED``; a figure without a goal is a floor or a peer that the others
-are read against. With ``--write``, the result replaces the table of docs/benchmarks.md.
+``name value unit goal <|> number ok|MISSED``; a figure without a goal is a floor or a peer that the
+others are read against. With ``--write``, the result replaces the table of docs/benchmarks.md.
 """
 
 import argparse

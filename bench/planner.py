@@ -1,8 +1,9 @@
 """Planning at 50 000 Services: in full, after one change, and the memory it takes.
 
-Full: from the World to the plan (translation included), with 5 pools, 30 engines and 20 % of the Services
-sharing a VIP. One change: from the decoded object to the new plan, over a random mix of endpoint, port, key,
-static-address, node and delete changes. Run as a program, it measures one size and prints JSON.
+Full: from the World to the plan (translation included), with 5 pools, 30 engines and 20 % of the
+Services sharing a VIP. One change: from the decoded object to the new plan, over a random mix of
+endpoint, port, key, static-address, node and delete changes. Run as a program, it measures one size
+and prints JSON.
 """
 
 import gc

@@ -54,7 +54,7 @@ def claim(
     internal: InternalTier | None = None,
     **options: object,
 ) -> Claim:
-    """A claim; ports are ``80/TCP``. ``share`` is a sharing key, ``by_address`` groups as kube-vip."""
+    """A claim; ports are ``80/TCP``, ``share`` a sharing key; ``by_address`` groups as kube-vip."""
     addresses = tuple(ip_address(a) for a in static)
     group: GroupKey | None = GroupKey("ako", "service", namespace, name)
     if share:

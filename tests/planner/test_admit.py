@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from fairlead.model.claim import ListenerClaim
+from fairlead.model.claim import Claim, ListenerClaim
 from fairlead.model.config import Config
 from fairlead.model.verdict import Code, State
 
@@ -84,17 +84,17 @@ def test_strict_withdraws_all_of_them_and_heals_to_the_same_address() -> None:
 
 
 def test_member_that_changes_its_address_alone_is_the_newcomer() -> None:
-    def pair(a: str, b: str) -> list[object]:
+    def pair(a: str, b: str) -> list[Claim]:
         return [
             claim("a", "80/TCP", share="k", static=[a]),
             claim("b", "81/TCP", share="k", static=[b]),
         ]
 
-    before = planned(*pair("192.0.2.15", "192.0.2.15"))  # type: ignore[arg-type]
-    half = then(before, *pair("192.0.2.16", "192.0.2.15"))  # type: ignore[arg-type]
+    before = planned(*pair("192.0.2.15", "192.0.2.15"))
+    half = then(before, *pair("192.0.2.16", "192.0.2.15"))
     assert said(half, "a").code is Code.STATIC_ADDRESS_MISMATCH
     assert addresses(half, "b") == ["192.0.2.15"]
-    both = then(half, *pair("192.0.2.16", "192.0.2.16"))  # type: ignore[arg-type]
+    both = then(half, *pair("192.0.2.16", "192.0.2.16"))
     assert addresses(both, "a") == addresses(both, "b") == ["192.0.2.16"]
     assert len(both.ledger.holders) == 1
 
@@ -172,14 +172,14 @@ def test_foreign_class_alone_and_in_a_group() -> None:
     assert said(beside, "b").state is State.SERVED
 
 
-def local(name: str, port: str, node: str) -> object:
+def local(name: str, port: str, node: str) -> Claim:
     number, protocol = port.split("/")
     listener = ListenerClaim(protocol, int(number), backends("10.244.0.1", node=node))  # type: ignore[arg-type]
     return claim(name, listener, share="k", local=True)
 
 
 def test_local_members_whose_nodes_do_not_meet() -> None:
-    decided = planned(local("a", "80/TCP", "n1"), local("b", "81/TCP", "n2"))  # type: ignore[arg-type]
+    decided = planned(local("a", "80/TCP", "n1"), local("b", "81/TCP", "n2"))
     assert said(decided, "a").state is State.SERVED
     verdict = said(decided, "b")
     assert (verdict.state, verdict.code) == (State.PENDING, Code.TRAFFIC_POLICY_CONFLICT)
@@ -188,8 +188,8 @@ def test_local_members_whose_nodes_do_not_meet() -> None:
 
 
 def test_present_holder_keeps_the_vip_when_local_nodes_part() -> None:
-    before = planned(local("b", "81/TCP", "n2"))  # type: ignore[arg-type]
-    decided = then(before, local("a", "80/TCP", "n1"), local("b", "81/TCP", "n2"))  # type: ignore[arg-type]
+    before = planned(local("b", "81/TCP", "n2"))
+    decided = then(before, local("a", "80/TCP", "n1"), local("b", "81/TCP", "n2"))
     assert said(decided, "b").state is State.SERVED
     assert said(decided, "a").code is Code.TRAFFIC_POLICY_CONFLICT
 

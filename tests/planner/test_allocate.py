@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 from immutables import Map
 
-from fairlead.model.claim import InternalTier
+from fairlead.model.claim import Claim, InternalTier
 from fairlead.model.config import Config
 from fairlead.model.ledger import Ledger
 from fairlead.model.names import Ref
@@ -209,7 +209,7 @@ def test_no_pool_names_what_is_missing() -> None:
     assert said(served, "a").state is State.SERVED
 
 
-def vcd(name: str, *, per_listener: bool | None, namespace: str = "default") -> object:
+def vcd(name: str, *, per_listener: bool | None, namespace: str = "default") -> Claim:
     tier = None if per_listener is None else InternalTier("arm", per_listener)
     return claim(name, "80/TCP", "443/TCP", internal=tier, namespace=namespace, pools=("external",))
 
@@ -222,7 +222,7 @@ VCD = [
 
 @pytest.mark.parametrize(("per_listener", "internal"), [(None, 0), (False, 1), (True, 2)])
 def test_internal_tier(per_listener: bool | None, internal: int) -> None:
-    decided = planned(vcd("a", per_listener=per_listener), pools=VCD)  # type: ignore[arg-type]
+    decided = planned(vcd("a", per_listener=per_listener), pools=VCD)
     assert addresses(decided, "a") == ["80.81.82.81"]
     outer, *inner = sorted(decided.vips(), key=lambda v: v.slot)
     assert len(inner) == internal
@@ -231,9 +231,9 @@ def test_internal_tier(per_listener: bool | None, internal: int) -> None:
 
 
 def test_flag_changes_keep_the_external_address_and_leave_nothing_behind() -> None:
-    current = planned(vcd("a", per_listener=True), pools=VCD)  # type: ignore[arg-type]
+    current = planned(vcd("a", per_listener=True), pools=VCD)
     for flag in (None, False, True, False, None, True):
-        current = then(current, vcd("a", per_listener=flag))  # type: ignore[arg-type]
+        current = then(current, vcd("a", per_listener=flag))
         assert addresses(current, "a") == ["80.81.82.81"]
         wanted = {None: 1, False: 2, True: 3}[flag]
         assert len(current.ledger.holders) == wanted
@@ -242,7 +242,7 @@ def test_flag_changes_keep_the_external_address_and_leave_nothing_behind() -> No
 def test_vcd_services_of_one_name_in_two_namespaces_do_not_meet() -> None:
     decided = planned(
         vcd("a", per_listener=True), vcd("a", per_listener=True, namespace="b"), pools=VCD
-    )  # type: ignore[arg-type]
+    )
     assert len(decided.ledger.holders) == 6
 
 

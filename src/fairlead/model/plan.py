@@ -99,9 +99,9 @@ class Placed(NamedTuple):
 class Placement(Struct, frozen=True):
     """Which engines hold which VIP.
 
-    ``active``: VIP -> engines. ``loads``: engine -> the VIPs it holds; the engine ``""`` has those that
-    nobody can hold. ``away``: engine that is not ready -> the VIPs it held when it was last. ``counts``:
-    engine group -> its number of VIPs.
+    ``active``: VIP -> engines. ``loads``: engine -> the VIPs it holds; the engine ``""`` has those
+    that nobody can hold. ``away``: engine that is not ready -> the VIPs it held when it was last.
+    ``counts``: engine group -> its number of VIPs.
     """
 
     active: Map[VipKey, tuple[str, ...]] = Map()

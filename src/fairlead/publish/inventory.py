@@ -1,0 +1,115 @@
+"""What there is to hand out and who serves it: pools with the room they have left, engines with
+their load.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from fairlead.model.addresses import Family
+from fairlead.model.claim import Engine, Pool, Role
+from fairlead.model.objects import Announce
+from fairlead.model.plan import Plan
+from fairlead.publish.contract import VipEntry
+
+FamilyName = Literal["IPv4", "IPv6"]
+FAMILIES: dict[FamilyName, Family] = {"IPv4": 4, "IPv6": 6}
+EXACT = 1 << 53
+"""Integers above this are not exact in every reader of JSON; sizes of IPv6 pools are rounded there.
+"""
+
+
+class FamilyRoom(Struct, frozen=True, gc=False):
+    """How many addresses of a family a pool can hand out, has handed out, and has left. Addresses
+    that are a node's own are never handed out.
+    """
+
+    family: FamilyName
+    size: float | int
+    used: int
+    free: float | int
+
+
+class PoolEntry(Struct, frozen=True, gc=False):
+    """A pool, whether written as AddressPool or brought along by a dialect."""
+
+    name: str
+    space: str
+    addresses: list[str]
+    networks: list[str]
+    namespaces: list[str]
+    priority: int
+    announce: Announce
+    families: list[FamilyRoom]
+
+
+class EngineEntry(Struct, frozen=True, gc=False):
+    """An engine: how many VIPs it holds (``active``), and how many it would be next for."""
+
+    name: str
+    ready: bool
+    role: Role
+    groups: list[str]
+    active: int
+    standby: int
+
+
+def pools(plan: Plan) -> list[PoolEntry]:
+    """Every pool, by name."""
+    return [_pool(pool, plan) for pool in sorted(plan.claims.pools, key=lambda p: p.name)]
+
+
+def _pool(pool: Pool, plan: Plan) -> PoolEntry:
+    return PoolEntry(
+        name=pool.name,
+        space=pool.space,
+        addresses=sorted(map(str, pool.ranges)),
+        networks=sorted(pool.networks),
+        namespaces=sorted(pool.namespaces),
+        priority=pool.priority,
+        announce=pool.announce,
+        families=_rooms(pool, plan),
+    )
+
+
+def _rooms(pool: Pool, plan: Plan) -> list[FamilyRoom]:
+    """The room of each family that the pool has addresses of."""
+    spots = (spot for spot in plan.ledger.holders if spot.space == pool.space)
+    used: Counter[Family] = Counter(spot.address.version for spot in spots if spot.address in pool)
+    own: Counter[Family] = Counter(a.version for a in plan.claims.node_addresses if a in pool)
+    return [
+        FamilyRoom(
+            name,
+            _number(pool.size(family)),
+            used[family],
+            _number(max(0, pool.size(family) - used[family] - own[family])),
+        )
+        for name, family in FAMILIES.items()
+        if pool.size(family)
+    ]
+
+
+def _number(count: int) -> float | int:
+    return count if count <= EXACT else float(count)
+
+
+def engines(plan: Plan, vips: Iterable[VipEntry]) -> list[EngineEntry]:
+    """Every engine of every group, by name."""
+    rules = sorted(plan.claims.engine_rules.values(), key=lambda rule: rule.name)
+    groups: dict[str, list[str]] = {}
+    known: dict[str, Engine] = {}
+    for rule in rules:
+        for engine in rule.engines:
+            known[engine.name] = engine
+            groups.setdefault(engine.name, []).append(rule.name)
+    active: Counter[str] = Counter()
+    standby: Counter[str] = Counter()
+    for vip in vips:
+        active.update(vip.engines.active)
+        standby.update(vip.engines.standby)
+    return [
+        EngineEntry(name, engine.ready, engine.role, groups[name], active[name], standby[name])
+        for name, engine in sorted(known.items())
+    ]
