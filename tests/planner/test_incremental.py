@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from immutables import Map
 from msgspec.structs import replace
 
-from fairlead.model.claim import Claim, Claims, InternalTier, ListenerClaim
+from fairlead.model.claim import (
+    Claim,
+    Claims,
+    Engine,
+    EngineRule,
+    InternalTier,
+    ListenerClaim,
+)
 from fairlead.model.config import Config
 from fairlead.model.ledger import Ledger, Spot
 from fairlead.model.names import Ref
@@ -26,6 +33,9 @@ POOLS = (
     pool("blue", "192.0.2.0/29", "2001:db8::10-2001:db8::12", priority=1),
     pool("green", "198.51.100.1-198.51.100.3"),
     pool("inside", "10.9.0.1-10.9.0.6", auto_assign=False),
+)
+THREE = Map(
+    {"default": EngineRule(name="default", engines=tuple(Engine(n) for n in ("here", "x", "y")))}
 )
 TIERS = [None, None, InternalTier("inside", True), InternalTier("inside", False)]
 STATIC = ("192.0.2.3", "192.0.2.4", "198.51.100.2", "203.0.113.9", "2001:db8::10")
@@ -195,10 +205,11 @@ def test_order_does_not_matter(items: list[Claim], shuffle: object) -> None:
     shuffle.shuffle(mixed)  # type: ignore[attr-defined]
     backwards = Map({ref: (c,) for ref, c in mixed})
     plans = [
-        plan(Claims(by_ref=rows, pools=POOLS, engine_rules=RULES), Ledger())
+        plan(Claims(by_ref=rows, pools=POOLS, engine_rules=THREE), Ledger())
         for rows in (forwards, backwards)
     ]
     same(*plans)
+    assert plans[0].placement == plans[1].placement
     assert compile_l4(plans[0], "here") == compile_l4(plans[1], "here")
 
 

@@ -40,7 +40,6 @@ class Book:
         self.holdings = ledger.holdings.mutate()
         self.holders = ledger.holders.mutate()
         self.released = ledger.released.mutate()
-        self.releases = ledger.releases
         self.freed: set[Spot] = set()
         self._written = False
         self._cursors = cursors
@@ -70,13 +69,13 @@ class Book:
         self.released.pop(spot, None)
 
     def free(self, spot: Spot, group: GroupKey) -> None:
-        """Give up an address; it will be the last to be handed out again."""
+        """Give up an address; it will be the last to be handed out again. Releases of one plan have
+        one rank until :meth:`close`, so that the order of planning does not show."""
         if self.holders.get(spot) != group:
             return
         self._written = True
         del self.holders[spot]
-        self.released[spot] = self.releases
-        self.releases += 1
+        self.released[spot] = self.ledger.releases
         self.freed.add(spot)
         self._full.clear()
 
@@ -189,6 +188,7 @@ class Book:
 
     def close(self) -> tuple[Ledger, Cursors]:
         """The next ledger (the same one when nothing changed), and the cursors that go with it."""
+        releases = self._number()
         self._bury(self.claims.config.tombstones)
         cursors = self._cursors.mutate()
         for key, mark in self._marks.items():
@@ -199,6 +199,14 @@ class Book:
             holdings=self.holdings.finish(),
             holders=self.holders.finish(),
             released=self.released.finish(),
-            releases=self.releases,
+            releases=releases,
         )
         return ledger, cursors.finish()
+
+    def _number(self) -> int:
+        """Give this plan's releases their places, by address; returns how many there ever were."""
+        new = [spot for spot in self.freed if spot in self.released]
+        new.sort(key=lambda spot: (spot.space, spot.address.version, int(spot.address)))
+        for place, spot in enumerate(new, start=self.ledger.releases):
+            self.released[spot] = place
+        return self.ledger.releases + len(new)
