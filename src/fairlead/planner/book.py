@@ -41,6 +41,7 @@ class Book:
         self.holders = ledger.holders.mutate()
         self.released = ledger.released.mutate()
         self.freed: set[Spot] = set()
+        self._ranks: dict[Spot, int] = {}
         self._written = False
         self._cursors = cursors
         self._marks: dict[tuple[str, int], _Mark] = {}
@@ -66,7 +67,9 @@ class Book:
         """Hold a free address for a group."""
         self._written = True
         self.holders[spot] = group
-        self.released.pop(spot, None)
+        rank = self.released.pop(spot, None)
+        if rank is not None:
+            self._ranks[spot] = rank
 
     def free(self, spot: Spot, group: GroupKey) -> None:
         """Give up an address; it will be the last to be handed out again. Releases of one plan have
@@ -83,7 +86,10 @@ class Book:
         """Undo a :meth:`take` of this same plan, for an address that nobody saw used."""
         if self.holders.get(spot) == group:
             del self.holders[spot]
-            self._forget(spot)
+            if spot in self._ranks:
+                self.released[spot] = self._ranks.pop(spot)
+            else:
+                self._forget(spot)
             self._full.clear()
 
     def settle(self, holding: Holding) -> None:
