@@ -201,6 +201,20 @@ def test_single_family_and_a_pool_without_it() -> None:
     assert addresses(planned(claim("a"), pools=[pool("v6", "2001:db8::1")]), "a") == ["2001:db8::1"]
 
 
+def test_address_of_an_undemanding_member_stays_while_another_waits_for_its_family() -> None:
+    members = (
+        claim("a", "80/TCP", share="k", families=(6,)),
+        claim("b", "81/TCP", share="k"),
+    )
+    first = planned(*members)
+    assert said(first, "a").state is State.PENDING
+    assert addresses(first, "b") == ["192.0.2.10"]
+    assert addresses(then(first, *members), "b") == ["192.0.2.10"]
+    both = then(first, *members, pools=[pool(), pool("v6", "2001:db8::1")])
+    assert addresses(both, "a") == ["2001:db8::1"]
+    assert addresses(both, "b") == ["192.0.2.10", "2001:db8::1"]
+
+
 def test_no_pool_names_what_is_missing() -> None:
     decided = planned(claim("a", pools=("net-blue",)))
     assert (said(decided, "a").state, said(decided, "a").code) == (State.PENDING, Code.NO_POOL)

@@ -37,6 +37,7 @@ POOLS = (
 THREE = Map(
     {"default": EngineRule(name="default", engines=tuple(Engine(n) for n in ("here", "x", "y")))}
 )
+NODE = Ref("Node", "", "n1")
 TIERS = [None, None, InternalTier("inside", True), InternalTier("inside", False)]
 STATIC = ("192.0.2.3", "192.0.2.4", "198.51.100.2", "203.0.113.9", "2001:db8::10")
 
@@ -82,11 +83,20 @@ def claims(draw: st.DrawFn) -> Claim:
 
 
 @dataclass
+class Edit:
+    """Objects that come, change or go, those that cannot be read, and the nodes' own addresses."""
+
+    objects: dict[Ref, Claim | None]
+    unreadable: frozenset[Ref]
+    nodes: frozenset[str]
+
+
+@dataclass
 class Steps:
     """A sequence of edits, each a set of objects that come, change or go."""
 
     config: Config
-    edits: list[dict[Ref, Claim | None]] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
 
 
 @st.composite
@@ -98,13 +108,20 @@ def steps(draw: st.DrawFn) -> Steps:
     edit = st.lists(claims(), max_size=4).map(lambda cs: {c.ref: c for c in cs})
     gone = st.lists(refs, max_size=3).map(lambda rs: dict.fromkeys(rs))
     both = st.tuples(edit, gone).map(lambda pair: {**pair[1], **pair[0]})
-    return Steps(config, draw(st.lists(both, min_size=1, max_size=7)))
+    edits = st.builds(
+        Edit,
+        both,
+        st.frozensets(refs, max_size=2),
+        st.frozensets(st.sampled_from(("192.0.2.1", "192.0.2.3", "10.9.9.9")), max_size=1),
+    )
+    return Steps(config, draw(st.lists(edits, min_size=1, max_size=7)))
 
 
-def after(before: Claims, edit: dict[Ref, Claim | None]) -> Claims:
+def after(before: Claims, edit: Edit) -> Claims:
     rows = before.by_ref.mutate()
-    touched = set()
-    for ref, item in edit.items():
+    touched = set(before.held ^ edit.unreadable)
+    changes = {**edit.objects, **dict.fromkeys(edit.unreadable)}
+    for ref, item in changes.items():
         new = None if item is None else (item,)
         if rows.get(ref) == new:
             continue
@@ -116,6 +133,8 @@ def after(before: Claims, edit: dict[Ref, Claim | None]) -> Claims:
     return replace(
         before,
         by_ref=rows.finish(),
+        held=edit.unreadable,
+        node_addresses=Map({ip_address(text): NODE for text in edit.nodes}),
         base=before.revision,
         revision=before.revision + 1,
         touched=frozenset(touched),
@@ -226,6 +245,8 @@ def test_held_addresses_stay_while_valid(sequence: Steps) -> None:
             outcome = step.outcomes.get(key)
             if outcome is None or outcome.claims != current.outcomes[key].claims:
                 continue
+            if {a.spot.address.compressed for a in holding.assignments} & edit.nodes:
+                continue  # a node has it now
             if holding.members - {c.ref for c in outcome.claims} or key in current.waiting:
                 continue  # a member went, or it waited for an address that may be free now
             held = {a.spot for a in holding.assignments}

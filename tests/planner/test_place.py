@@ -7,7 +7,7 @@ import pytest
 from immutables import Map
 from msgspec.structs import replace
 
-from fairlead.model.claim import Claims, Engine, EngineRule
+from fairlead.model.claim import Claim, Claims, Engine, EngineRule, InternalTier
 from fairlead.model.ledger import Ledger
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import Code
@@ -99,3 +99,32 @@ def test_a_vip_that_goes_leaves_nothing_behind() -> None:
     assert len(after.placement.active) == 19
     assert sum(len(load) for load in after.placement.loads.values()) == 19
     assert after.placement.counts["default"] == 19
+
+
+def test_a_vip_moves_to_the_edge_with_the_dnat_and_back() -> None:
+    site = rules(Engine("n0"), Engine("gate", role="edge"))
+    pools = [pool("blue"), pool("arm", "192.168.8.0/24")]
+    plain = claim("web")
+    before = plan(world(plain, pools=pools, engine_rules=site, revision=1), Ledger())
+    assert holders(before) == {"": ("n0",)}
+    tier = InternalTier(pool="arm", per_listener=False)
+    behind = changed(before, replace(plain, internal=tier))
+    assert holders(behind) == {"": ("gate",), "internal": ("n0",)}
+    assert holders(changed(behind, plain)) == {"": ("n0",)}
+
+
+def holders(made: Plan) -> dict[str, tuple[str, ...]]:
+    return {vip.slot: made.placement.active[vip.key] for vip in made.vips()}
+
+
+def changed(before: Plan, item: Claim) -> Plan:
+    """The plan after one claim changed, made incrementally."""
+    revision = before.claims.revision
+    now = replace(
+        before.claims,
+        by_ref=before.claims.by_ref.set(item.ref, (item,)),
+        base=revision,
+        revision=revision + 1,
+        touched=frozenset({item.ref}),
+    )
+    return plan(now, before.ledger, before)

@@ -77,16 +77,26 @@ class Vip(Struct, frozen=True, gc=False, kw_only=True):
         return f"{self.group}#{self.slot}" if self.slot else str(self.group)
 
 
+class Waits(NamedTuple):
+    """What a group waits for: static addresses that others have, and room in the pools."""
+
+    spots: tuple[Spot, ...] = ()
+    pools: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether it waits at all."""
+        return self.pools or bool(self.spots)
+
+
 class Outcome(Struct, frozen=True, gc=False):
-    """One group as planned. ``verdicts`` are aligned with ``claims``. ``waiting``: it wants an
-    address that it has not got, so freed space concerns it."""
+    """One group as planned. ``verdicts`` are aligned with ``claims``."""
 
     group: GroupKey
     claims: tuple[Claim, ...]
     verdicts: tuple[Verdict, ...]
     vips: tuple[Vip, ...] = ()
     holding: Holding | None = None
-    waiting: bool = False
+    waits: Waits = Waits()
 
 
 class Placed(NamedTuple):
@@ -123,9 +133,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The decision for one set of claims.
 
     ``asked``: which objects ask for an address that is their group (kube-vip). ``waiting``: the
-    groups that freed space concerns, with the addresses they ask for in vain. ``cursors`` are a
-    shortcut into the pools; they follow from ``ledger``. ``changed``: the groups that differ from
-    the plan this one was derived from; None = all of them.
+    groups that a freed address may concern. ``cursors`` are a shortcut into the pools; they follow
+    from ``ledger``. ``changed``: the groups that differ from the plan this one was derived from;
+    None = all of them.
     """
 
     claims: Claims = Claims()
@@ -133,7 +143,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     outcomes: Map[GroupKey, Outcome] = Map()
     groups_of: Map[Ref, tuple[GroupKey, ...]] = Map()
     asked: Map[Spot, frozenset[Ref]] = Map()
-    waiting: Map[GroupKey, tuple[Spot, ...]] = Map()
+    waiting: Map[GroupKey, Waits] = Map()
     cursors: Map[tuple[str, int], Cursor] = Map()
     placement: Placement = Placement()
     changed: frozenset[GroupKey] | None = None

@@ -127,14 +127,14 @@ class _Sitting:
                 continue
             held = self._held(family)
             self.keep = bool(held)
-            staying = () if self.strict else held
+            served = bool(held) and not self.strict
             everybody = self._by_age()
             for claim in everybody:
                 mine = asked.get(claim.key)
                 if self.holding and not self.strict and mine in (None, *held):
                     continue
                 against = [c for c in everybody if asked.get(c.key) not in (None, mine)]
-                self._refuse(claim, reasons.static_mismatch(claim, against, staying))
+                self._refuse(claim, reasons.static_mismatch(claim, against, served=served))
 
     def _held(self, family: Family) -> tuple[IPAddress, ...]:
         if self.holding is None:

@@ -10,6 +10,7 @@ from fairlead.model.addresses import Family, IPAddress
 from fairlead.model.claim import Claim
 from fairlead.model.ledger import EXTERNAL, Assignment, Holding, Owner, Spot
 from fairlead.model.names import GroupKey, Ref
+from fairlead.model.plan import Waits
 from fairlead.model.verdict import Code, Reason, State
 from fairlead.planner import reasons
 from fairlead.planner.admit import Admission, Refusal, wishes
@@ -44,7 +45,7 @@ class Case:
         self.held: list[Assignment] = []
         self.leaving: list[Assignment] = []
         self._left_out: list[Claim] = []
-        self.waiting = False
+        self._wants_room = False
         self.warnings: tuple[Reason, ...] = ()
         self.want = want_of(self.members or admission.claims, book)
         self._keep()
@@ -56,10 +57,13 @@ class Case:
         return first.created, first.ref, self.group
 
     @property
-    def waits_for(self) -> tuple[Spot, ...]:
-        """The static addresses that members were left out for."""
+    def waits(self) -> Waits:
+        """What it would have taken had it been free."""
+        if not self._left_out:
+            return Waits(pools=self._wants_room)
         asked = {a for claim in self._left_out for a in claim.addresses}
-        return tuple(Spot(self.space, a) for a in sorted(asked, key=lambda a: (a.version, int(a))))
+        spots = (Spot(self.space, a) for a in sorted(asked, key=lambda a: (a.version, int(a))))
+        return Waits(tuple(spots), self._wants_room)
 
     @property
     def lead(self) -> Claim:
@@ -125,7 +129,8 @@ class Case:
         if self.admission.keep:
             return True
         spare = self.want.any_family and bool(self.families_held() - {address.version})
-        return address.version in self.want.families and not spare
+        easy = any(not required_of(claim) for claim in self.members)
+        return (easy or address.version in self.want.families) and not spare
 
     def _repooled(self, held: Assignment) -> Assignment:
         """The same address, under the name of the pool that has it now."""
@@ -206,7 +211,6 @@ class Case:
 
     def _leave_out(self, address: IPAddress) -> None:
         """A served group stays where it is, without those who ask; another is not served at all."""
-        self.waiting = True
         self.held += self.leaving
         self.leaving = []
         asking = [c for c in self.members if address in c.addresses]
@@ -233,7 +237,7 @@ class Case:
                 self.book.give_back(assignment.spot, self.group)
             family, reason = failure
             needy = [c for c in self.members if family in required_of(c)] or self.members
-            self.waiting = True
+            self._wants_room = True
             self.refuse(list(needy), reason, State.PENDING)
             if self.members:
                 self.want = want_of(self.members, self.book)
@@ -249,7 +253,7 @@ class Case:
         for family in self.want.optional:
             if family not in have and not self._take_one((family,), self.want, taken):
                 self.warnings = (reasons.degraded(family),)
-                self.waiting = True
+                self._wants_room = True
         return self._fill_internal(taken)
 
     def _fill_internal(self, taken: list[Assignment]) -> tuple[Family, Reason] | None:

@@ -23,7 +23,7 @@ def outcome_of(case: Case, holding: Holding, pools: dict[str, Pool]) -> Outcome:
         verdicts=verdicts,
         vips=vips,
         holding=holding if holding.assignments else None,
-        waiting=case.waiting,
+        waits=case.waits,
     )
 
 

@@ -135,7 +135,8 @@ class Seating:
 
     def _choose(self, vip: Vip, rule: EngineRule, present: Sequence[str]) -> Order:
         order, able = candidates(vip, rule)
-        stay = tuple(name for name in present if name in able)
+        # a VIP whose role changed (a DNAT came or went) may stay only where that role is
+        stay = tuple(name for name in present if name in able and name in order)
         scale = rule.min_scale if rule.mode == "ActiveActive" else 1
         if len(stay) >= scale:
             return stay[:scale]

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from immutables import Map
 
-from fairlead.model.claim import Claim, Claims
-from fairlead.model.ledger import Ledger
+from fairlead.model.addresses import IPAddress
+from fairlead.model.claim import DEFAULT_SPACE, Claim, Claims
+from fairlead.model.ledger import Holding, Ledger, Spot
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Outcome, Plan, Vip, VipKey
 from fairlead.planner import group as grouping
@@ -41,7 +42,6 @@ def _follows(claims: Claims, ledger: Ledger, previous: Plan) -> bool:
         and claims.base == before.revision
         and ledger is previous.ledger
         and claims.config == before.config
-        and claims.held == before.held
         and claims.pools == before.pools
     )
 
@@ -55,6 +55,7 @@ class _Draft:
         self.claims = claims
         self.previous = previous
         self.touched = touched
+        self.renumbered = self._renumbered()
         self.book = Book(claims, ledger, self._cursors())
         self.pools = {pool.name: pool for pool in claims.pools}
         self.asked = previous.asked
@@ -66,9 +67,19 @@ class _Draft:
 
     def _cursors(self) -> Cursors:
         """Cursors pass over node addresses: one that is no node's any more needs a fresh start."""
+        cursors = self.previous.cursors
+        for pool in self.claims.pools if self.renumbered else ():
+            for index, span in enumerate(pool.ranges):
+                if (pool.name, index) in cursors and any(a in span for a in self.renumbered):
+                    cursors = cursors.delete((pool.name, index))
+        return cursors
+
+    def _renumbered(self) -> frozenset[IPAddress]:
+        """The addresses that are a node's now and were not, or the other way round."""
         before, now = self.previous.claims.node_addresses, self.claims.node_addresses
-        kept = before is now or all(address in now for address in before)
-        return self.previous.cursors if kept else Map()
+        if before is now:
+            return frozenset()
+        return frozenset(before) ^ frozenset(now)
 
     # -- in full ---------------------------------------------------------------------------------
 
@@ -138,26 +149,35 @@ class _Draft:
         new = [c for r in self.touched for c in self.claims.by_ref.get(r, ())]
         self.asked = grouping.reindex(self.asked, old, new)
         keys = {c.group or grouping.own_key(c) for c in new if c.group or not c.addresses}
+        keys |= self._on_nodes()
         refs = self._spread(set(self.touched), keys)
         for ref in refs:
             self.groups_of.pop(ref, None)
         groups = self._gather(self._claims_of(refs))
         return groups, {key for key in keys if key not in groups}
 
+    def _on_nodes(self) -> set[GroupKey]:
+        """The groups that hold what a node has now: a VIP must not be a node's own address."""
+        spaces = {pool.space for pool in self.claims.pools} | {DEFAULT_SPACE}
+        spots = (Spot(space, address) for space in spaces for address in self.renumbered)
+        holders = (self.book.holders.get(spot) for spot in spots)
+        return {key for key in holders if key is not None}
+
     def _spread(self, refs: set[Ref], keys: set[GroupKey]) -> set[Ref]:
         """All objects whose group may be another one now: the members of every group, old or new,
         that one of them belongs to. Adds the groups to ``keys``."""
-        todo = set(refs)
+        todo = refs | self._members(keys)
         while todo:
+            refs |= todo
             keys |= {key for ref in todo for key in self.groups_of.get(ref, ())}
             found = grouping.components(todo, self.asked, self.claims.by_ref)
             near = {claim.ref for members in found.values() for claim in members}
-            for key in keys:
-                outcome = self.outcomes.get(key)
-                near.update(c.ref for c in (outcome.claims if outcome else ()))
-            todo = near - refs
-            refs |= todo
+            todo = (near | self._members(keys)) - refs
         return refs
+
+    def _members(self, keys: set[GroupKey]) -> set[Ref]:
+        outcomes = (self.outcomes.get(key) for key in keys)
+        return {claim.ref for outcome in outcomes if outcome for claim in outcome.claims}
 
     def _claims_of(self, refs: set[Ref]) -> Iterator[Claim]:
         for ref in sorted(refs):
@@ -166,17 +186,25 @@ class _Draft:
     def _waiters(self) -> Groups:
         """The waiting groups, besides those being planned, for which something may have changed:
         an address is freed, or will be, or the group that has what they ask for is planned."""
-        waiting = [(k, spots) for k, spots in self.previous.waiting.items() if k not in self.cases]
-        nodes, nodes_before = self.claims.node_addresses, self.previous.claims.node_addresses
-        freed = self.book.freed or any(case.leaving for case in self.cases.values())
-        if not freed and nodes is nodes_before:
-            planned = {*self.cases, *self.changed}
-            holders = self.book.holders
-            waiting = [
-                (k, s) for k, s in waiting if any(holders.get(spot) in planned for spot in s)
-            ]
-        found = ((key, self.outcomes.get(key)) for key, _ in waiting)
-        return {key: list(outcome.claims) for key, outcome in found if outcome}
+        waiting = [(k, w) for k, w in self.previous.waiting.items() if k not in self.cases]
+        if not waiting:
+            return {}
+        leaving = {a.spot for case in self.cases.values() for a in case.leaving}
+        freed = leaving | self.book.freed
+        planned = {*self.cases, *self.changed}
+        holders = self.book.holders
+        pooled = any(address in pool for address in self.renumbered for pool in self.claims.pools)
+        found: Groups = {}
+        for key, waits in waiting:
+            asked = any(
+                s in freed or s.address in self.renumbered or holders.get(s) in planned
+                for s in waits.spots
+            )
+            outcome = self.outcomes.get(key)
+            roomy = waits.pools and (freed or pooled)
+            if outcome and outcome.claims and (asked or roomy):
+                found[key] = list(outcome.claims)
+        return found
 
     def _reseat(self, seating: Seating) -> None:
         rules, before = self.claims.engine_rules, self.previous.claims.engine_rules
@@ -215,11 +243,17 @@ class _Draft:
             if holding is None:
                 continue
             if holding.members & self.claims.held:
-                self.outcomes[key] = Outcome(key, (), (), holding=holding)
+                self._reserve(key, holding)
                 continue
             for assignment in holding.assignments:
                 self.book.free(assignment.spot, key)
             self.book.drop(key)
+
+    def _reserve(self, key: GroupKey, holding: Holding) -> None:
+        """Keep what a group holds while an object of it cannot be read."""
+        self.outcomes[key] = Outcome(key, (), (), holding=holding)
+        for ref in holding.members & self.claims.held:
+            self._enrol(ref, key)
 
     def _plan_groups(self, groups: Groups) -> None:
         self._decide(self._open(groups) + self._open(self._waiters()))
@@ -257,8 +291,8 @@ class _Draft:
         if self.outcomes.get(key) != outcome:
             self.outcomes[key] = outcome
             self.changed.add(key)
-        if outcome.waiting:
-            self.waiting[key] = case.waits_for
+        if outcome.waits:
+            self.waiting[key] = outcome.waits
         else:
             self.waiting.pop(key, None)
 

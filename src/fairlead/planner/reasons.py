@@ -26,11 +26,11 @@ def wish(claim: Claim) -> str:
     return ", ".join(a.compressed for a in claim.addresses)
 
 
-def static_mismatch(claim: Claim, others: Sequence[Claim], held: Sequence[IPAddress]) -> Reason:
-    """Members of one VIP ask for different static addresses; ``held``: where it stays meanwhile."""
+def static_mismatch(claim: Claim, others: Sequence[Claim], *, served: bool) -> Reason:
+    """Members of one VIP ask for different static addresses; ``served``: it stays meanwhile."""
     told = "; ".join(f"{named([o.ref])} asks for {wish(o)}" for o in others[:3])
     mine = f"asks for static address {wish(claim)}" if claim.addresses else "asks for no address"
-    serving = f" The VIP stays at {', '.join(a.compressed for a in held)}." if held else ""
+    serving = " The VIP stays where it is." if served else ""
     return Reason(
         Code.STATIC_ADDRESS_MISMATCH,
         f"{mine}, but it shares its VIP, and {told}.{serving} "

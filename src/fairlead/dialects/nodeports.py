@@ -1,0 +1,49 @@
+"""NodePort mode: traffic goes to the nodes, which lead it on to the pods.
+
+With externalTrafficPolicy Local only nodes with a ready endpoint take part, because the others drop
+the traffic.
+"""
+
+from fairlead.dialects.backends import Traffic, by_port, no_node_port
+from fairlead.dialects.endpoints import to_pods
+from fairlead.dialects.facts import Point
+from fairlead.dialects.reading import NODES
+from fairlead.dialects.view import View
+from fairlead.model.claim import Backend, ListenerClaim
+from fairlead.model.kube import Service, ServicePort
+from fairlead.model.names import Ref
+
+
+def to_nodes(ref: Ref, service: Service, view: View, points: tuple[Point, ...]) -> Traffic:
+    """Every port with the nodes that answer its nodePort; ``points`` are the nodes in question."""
+    local = service.spec.external_traffic_policy == "Local"
+    pods = to_pods(ref, service, view) if local else Traffic(())
+    homes = {
+        (listener.protocol, listener.port): {backend.node for backend in listener.backends}
+        for listener in pods.listeners
+    }
+    listeners = [
+        ListenerClaim(
+            port.protocol,
+            port.port,
+            _backends(port, points, homes.get(port.key) if local else None),
+        )
+        for port in service.ports
+    ]
+    listeners.sort(key=by_port)
+    closed = [f"{port.port}/{port.protocol}" for port in service.ports if not port.node_port]
+    warnings = (no_node_port(closed[:5]), *pods.warnings) if closed else pods.warnings
+    return Traffic(tuple(listeners), (NODES, *pods.hints), warnings)
+
+
+def _backends(
+    port: ServicePort, points: tuple[Point, ...], homes: set[str] | None
+) -> tuple[Backend, ...]:
+    number = port.node_port
+    if not number:
+        return ()
+    return tuple(
+        Backend(point.address, number, point.node, node_port=True)
+        for point in points
+        if homes is None or point.node in homes
+    )

@@ -1,0 +1,96 @@
+"""The shared facts of a world, made anew only where the objects behind them changed."""
+
+from collections.abc import Iterable
+
+from immutables import Map
+
+from fairlead.dialects import engines, nodes, pools, vcd
+from fairlead.dialects.facts import Cluster, Facts, Space
+from fairlead.dialects.ranges import coverage
+from fairlead.model.kube import ConfigMap, Node
+from fairlead.model.names import Ref
+from fairlead.model.objects import AddressPool, EngineGroup
+from fairlead.model.world import World
+
+CLUSTER_KINDS = frozenset({Node.KIND, EngineGroup.KIND})
+
+
+def shapes_space(ref: Ref) -> bool:
+    """Whether the object defines pools."""
+    return ref.kind == AddressPool.KIND or (
+        ref.kind == ConfigMap.KIND and ref.name == vcd.CONFIG_MAP
+    )
+
+
+def facts_of(world: World) -> Facts:
+    """The facts of a world, from nothing."""
+    return Facts(_cluster(world), _space(world))
+
+
+def renewed(facts: Facts, before: World, world: World, touched: Iterable[Ref]) -> Facts:
+    """The facts of the world that the ``touched`` objects of ``before`` led to. A part that did not
+    change is the identical object."""
+    cluster, space = facts
+    if world.host != before.host or any(
+        ref.kind in CLUSTER_KINDS and _moved(ref, before, world) for ref in touched
+    ):
+        cluster = _kept(cluster, _cluster(world))
+    if any(map(shapes_space, touched)):
+        fresh = _space(world)
+        space = space if fresh == space else fresh
+    return Facts(cluster, space)
+
+
+def _moved(ref: Ref, before: World, world: World) -> bool:
+    """Whether a change of a node concerns anybody: heartbeats and images do not."""
+    if ref.kind != Node.KIND:
+        return True
+    old, new = before.find(Node, ref.name), world.find(Node, ref.name)
+    if old is None or new is None:
+        return old is not new
+    return (
+        old.ready != new.ready
+        or old.metadata.labels != new.metadata.labels
+        or (old.status and old.status.addresses) != (new.status and new.status.addresses)
+    )
+
+
+def _kept(old: Cluster, new: Cluster) -> Cluster:
+    """The new facts, with each table that is equal to the old one shared with it."""
+    return Cluster(
+        engine_rules=old.engine_rules if old.engine_rules == new.engine_rules else new.engine_rules,
+        engine_names=old.engine_names if old.engine_names == new.engine_names else new.engine_names,
+        points=old.points if old.points == new.points else new.points,
+        workers=old.workers if old.workers == new.workers else new.workers,
+        node_addresses=(
+            old.node_addresses if old.node_addresses == new.node_addresses else new.node_addresses
+        ),
+        verdicts=old.verdicts if old.verdicts == new.verdicts else new.verdicts,
+    )
+
+
+def _cluster(world: World) -> Cluster:
+    machines = world.nodes()
+    groups = sorted(world.every(EngineGroup), key=lambda group: group.name)
+    names, verdicts = engines.read_aliases(groups)
+    owners, doubts = nodes.own_addresses(machines)
+    return Cluster(
+        engine_rules=Map(engines.read_rules(groups, machines, host=world.host)),
+        engine_names=Map(names),
+        points=nodes.points_of(machines),
+        workers=nodes.points_of(filter(nodes.is_worker, machines)),
+        node_addresses=Map(owners),
+        verdicts=Map({**verdicts, **doubts}),
+    )
+
+
+def _space(world: World) -> Space:
+    provider = vcd.read_config(world)
+    names = [pool.name for pool in provider.pools]
+    found, spans, verdicts = pools.read_pools(world.every(AddressPool), names)
+    return Space(
+        pools=pools.in_order((*found, *provider.pools)),
+        declared=coverage(spans),
+        tiers=provider.tiers,
+        verdicts=provider.verdicts.update(verdicts),
+    )

@@ -1,0 +1,125 @@
+"""kube-vip: address lists, DHCP, ignoring on request, classes in both kinds of handling."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from fairlead.model.config import Config
+from fairlead.model.names import GroupKey
+from fairlead.model.verdict import Code, State
+from tests.dialects.make import claim_in, claims_of, reason_in, service, verdict_in
+
+LIST = "kube-vip.io/loadbalancerIPs"
+CLASS = "kube-vip.io/kube-vip-class"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("192.168.0.220", ["192.168.0.220"]),
+        (" 192.168.0.220 , fd00::220 ", ["192.168.0.220", "fd00::220"]),
+        ("fd00::220,192.168.0.220", ["192.168.0.220", "fd00::220"]),
+        ("192.168.0.220,192.168.0.220", ["192.168.0.220"]),
+        ("192.168.0.220,", ["192.168.0.220"]),
+    ],
+)
+def test_address_lists(text: str, wanted: list[str]) -> None:
+    claim = claim_in(claims_of(service(notes={LIST: text})))
+    assert list(claim.addresses) == [ip_address(entry) for entry in wanted]
+    assert claim.group is None
+    assert claim.outside_pools
+
+
+def test_the_annotation_comes_before_the_field_even_when_empty() -> None:
+    claims = claims_of(
+        service("full", {LIST: "10.0.0.1"}, loadBalancerIP="10.0.0.2"),
+        service("empty", {LIST: ""}, loadBalancerIP="10.0.0.2"),
+    )
+    assert claim_in(claims, "full").addresses == (ip_address("10.0.0.1"),)
+    assert claim_in(claims, "empty").addresses == ()
+    assert claim_in(claims, "empty").group == GroupKey("kube-vip", "service", "default", "empty")
+
+
+def test_two_addresses_of_both_families_are_both_wanted() -> None:
+    claim = claim_in(claims_of(service(notes={LIST: "10.0.0.1,fd00::1"})))
+    assert (claim.families, claim.family_policy) == ((4, 6), "RequireDualStack")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("10.0.0.1,10.0.0.2", "are both IPv4"),
+        ("fd00::1,fd00::2", "are both IPv6"),
+        ("vip.example.org", "'vip.example.org' is not an IP address"),
+        ("10.0.0.1,vip.example.org", "'vip.example.org' is not an IP address"),
+        ("127.0.0.1", "is a loopback address"),
+        ("224.0.0.9", "is a multicast address"),
+        ("fe80::1%eth0", "is not an IP address"),
+        ("::ffff:10.0.0.1", "IPv4 address in IPv6 clothes"),
+        ("10.0.0.1," * 1000, "is longer than 4096 characters"),
+    ],
+)
+def test_lists_that_cannot_be_read(text: str, told: str) -> None:
+    claims = claims_of(service(notes={LIST: text}))
+    assert verdict_in(claims).state is State.REJECTED
+    assert reason_in(claims).code is Code.INVALID_OBJECT
+    assert told in reason_in(claims).message
+    assert LIST in reason_in(claims).message
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0", "::", "0.0.0.0,::", "192.168.0.220,::"])
+def test_dhcp_waits_for_its_driver(text: str) -> None:
+    claims = claims_of(service(notes={LIST: text}))
+    assert verdict_in(claims).state is State.PENDING
+    assert reason_in(claims).code is Code.NEEDS_DHCP
+    assert "needs the DHCP driver" in reason_in(claims).message
+    assert not claims.held
+
+
+@pytest.mark.parametrize("notes", [{}, {LIST: "10.0.0.1"}])
+@pytest.mark.parametrize("spec", [{}, {"loadBalancerClass": CLASS}, {"loadBalancerIP": "10.0.0.1"}])
+def test_ignored_on_request(notes: dict[str, str], spec: dict[str, str]) -> None:
+    claims = claims_of(service(notes={**notes, "kube-vip.io/ignore": "true"}, **spec))
+    assert verdict_in(claims).state is State.IGNORED
+    assert reason_in(claims).code is Code.IGNORED_ON_REQUEST
+
+
+@pytest.mark.parametrize("text", ["True", "TRUE", "1", "yes", "true ", ""])
+def test_only_the_exact_text_ignores(text: str) -> None:
+    claims = claims_of(service(notes={LIST: "10.0.0.1", "kube-vip.io/ignore": text}))
+    assert claim_in(claims).dialect == "kube-vip"
+
+
+LEGACY = Config()
+ONLY = Config(load_balancer_class_only=True)
+EXACT = Config(load_balancer_class_legacy_handling=False)
+NAMELESS = Config(load_balancer_class_legacy_handling=False, load_balancer_class_name="")
+RENAMED = Config(load_balancer_class_name="example.org/lb")
+
+
+@pytest.mark.parametrize(
+    ("config", "unset", "default", "renamed"),
+    [
+        (LEGACY, True, True, False),
+        (ONLY, False, True, False),
+        (EXACT, False, True, False),
+        (NAMELESS, True, False, False),
+        (RENAMED, True, False, True),
+    ],
+)
+def test_class_handling(config: Config, unset: bool, default: bool, renamed: bool) -> None:
+    notes = {LIST: "10.0.0.1"}
+    classes = {"unset": None, "default": CLASS, "renamed": "example.org/lb"}
+    items = [service(name, notes, loadBalancerClass=value) for name, value in classes.items()]
+    claims = claims_of(*items, config=config)
+    for name, served in zip(classes, (unset, default, renamed), strict=True):
+        if served:
+            assert claim_in(claims, name).dialect == "kube-vip"
+        else:
+            assert verdict_in(claims, name).state is State.IGNORED
+            assert reason_in(claims, name).code is Code.CLASS_MISMATCH
+
+
+def test_the_hostname_for_dhcp() -> None:
+    notes = {LIST: "10.0.0.1", "kube-vip.io/loadbalancerHostname": "web-1"}
+    assert claim_in(claims_of(service(notes=notes))).hostname == "web-1"
