@@ -1,0 +1,195 @@
+"""What the reconcile loop must know of each kind of data plane, as pure functions.
+
+Two loops run beside each other, and order matters between them: listeners exist before their
+address is announced, and an address is let go before its listeners are. So each lane splits its
+changes into what may be made now and what waits for the other::
+
+    l4   add listeners, addresses ───┐              ┌── remove addresses that l2 let go
+    l2                               └── take, let go ┘
+
+Removals by ``l2`` never wait, nor do changes on addresses that stay. What an address in ``spared``
+has is never removed: its objects could not be read, or the guard keeps it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Set
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from fairlead.model.addresses import IPAddress
+from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired
+from fairlead.model.plan import Plan
+from fairlead.planner import compile_l2, compile_l4, delta_l2, delta_l4, diff_l2, diff_l4
+
+Desired = TypeVar("Desired")
+Addresses = Set[IPAddress]
+
+
+class Difference(Protocol):
+    """Changes are false when there is nothing to do."""
+
+    def __bool__(self) -> bool: ...
+
+
+Changes = TypeVar("Changes", bound=Difference)
+NONE: frozenset[IPAddress] = frozenset()
+UNKNOWN = None
+"""In place of a set of addresses: nobody has looked yet, so it may be any."""
+
+
+class Target(NamedTuple):
+    """What is to be made true. ``spared``: addresses that no VIP explains and that stay as they
+    are."""
+
+    plan: Plan
+    spared: frozenset[IPAddress] = NONE
+
+
+class Split(NamedTuple, Generic[Changes]):
+    """What may be made now, and what waits; ``None`` when nothing does."""
+
+    now: Changes
+    later: Changes | None
+
+
+class Lane(ABC, Generic[Desired, Changes]):
+    """One data plane on one engine."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+
+    @abstractmethod
+    def compile(self, plan: Plan) -> Desired:
+        """The whole desired state."""
+
+    @abstractmethod
+    def delta(self, before: Plan, after: Plan) -> Changes:
+        """From one plan to a later one, at the cost of the difference."""
+
+    @abstractmethod
+    def diff(self, desired: Desired, observed: Desired) -> Changes:
+        """From what is there to what should be."""
+
+    @abstractmethod
+    def combine(self, older: Changes, newer: Changes) -> Changes:
+        """Both; where they speak of the same thing, the newer."""
+
+    @abstractmethod
+    def split(
+        self, changes: Changes, *, other: Addresses | None, spared: frozenset[IPAddress]
+    ) -> Split[Changes]:
+        """What may be made while the other lane has the addresses ``other`` (None: not known)."""
+
+    @abstractmethod
+    def addresses(self, state: Desired) -> frozenset[IPAddress]:
+        """The addresses that are in place in a state."""
+
+    @abstractmethod
+    def moved(self, changes: Changes) -> tuple[Addresses, Addresses]:
+        """The addresses that changes put in place, and those that they removed, once they are
+        made."""
+
+    @abstractmethod
+    def doubtful(self, changes: Changes) -> tuple[Addresses, Addresses]:
+        """The same when some of the changes failed, so that the other lane errs on the safe
+        side."""
+
+
+class L4Lane(Lane[L4Desired, L4Changes]):
+    """Listeners: ``other`` are the addresses that this host holds on its LANs."""
+
+    def compile(self, plan: Plan) -> L4Desired:
+        return compile_l4(plan, self.engine)
+
+    def delta(self, before: Plan, after: Plan) -> L4Changes:
+        return delta_l4(before, after, self.engine)
+
+    def diff(self, desired: L4Desired, observed: L4Desired) -> L4Changes:
+        return diff_l4(desired, observed)
+
+    def combine(self, older: L4Changes, newer: L4Changes) -> L4Changes:
+        return L4Changes(
+            listeners={**older.listeners, **newer.listeners},
+            vips_added=(older.vips_added - newer.vips_removed) | newer.vips_added,
+            vips_removed=(older.vips_removed - newer.vips_added) | newer.vips_removed,
+        )
+
+    def split(
+        self, changes: L4Changes, *, other: Addresses | None, spared: frozenset[IPAddress]
+    ) -> Split[L4Changes]:
+        leaving = changes.vips_removed
+        held = leaving if other is UNKNOWN else leaving & other
+        if not (held or spared):
+            return Split(changes, None)
+        kept = held | spared
+        now = {k: v for k, v in changes.listeners.items() if v is not None or k.address not in kept}
+        waits = held - spared
+        later = {k: v for k, v in changes.listeners.items() if v is None and k.address in waits}
+        return Split(
+            L4Changes(now, changes.vips_added, leaving - kept),
+            L4Changes(later, vips_removed=waits) if waits else None,
+        )
+
+    def addresses(self, state: L4Desired) -> frozenset[IPAddress]:
+        return state.vips
+
+    def moved(self, changes: L4Changes) -> tuple[Addresses, Addresses]:
+        return changes.vips_added, changes.vips_removed
+
+    def doubtful(self, changes: L4Changes) -> tuple[Addresses, Addresses]:
+        return NONE, changes.vips_removed
+
+
+class L2Lane(Lane[L2Desired, L2Changes]):
+    """Announced addresses: ``other`` are the addresses for which this host has listeners.
+
+    ``known``: what this host was seen to hold, and has not let go since. Any other address is
+    probed before it is taken, because somebody else may use it by now. ``contested`` are the
+    addresses that somebody else was found to use: wanted, but not in place.
+    """
+
+    def __init__(
+        self, engine: str, *, known: Iterable[IPAddress], contested: Callable[[], Addresses]
+    ) -> None:
+        super().__init__(engine)
+        self._known = set(known)
+        self._contested = contested
+
+    def compile(self, plan: Plan) -> L2Desired:
+        return compile_l2(plan, self.engine)
+
+    def delta(self, before: Plan, after: Plan) -> L2Changes:
+        return delta_l2(before, after, self.engine)
+
+    def diff(self, desired: L2Desired, observed: L2Desired) -> L2Changes:
+        return diff_l2(desired, observed)
+
+    def combine(self, older: L2Changes, newer: L2Changes) -> L2Changes:
+        added = (older.added - newer.removed) | newer.added
+        return L2Changes(
+            added=added,
+            removed=(older.removed - newer.added) | newer.removed,
+            probe=(older.probe | newer.probe) & added,
+        )
+
+    def split(
+        self, changes: L2Changes, *, other: Addresses | None, spared: frozenset[IPAddress]
+    ) -> Split[L2Changes]:
+        ready = NONE if other is UNKNOWN else changes.added & other
+        probe = changes.probe | (changes.added - self._known)
+        waits = changes.added - ready
+        return Split(
+            L2Changes(ready, changes.removed - spared, probe & ready),
+            L2Changes(waits, NONE, probe & waits) if waits else None,
+        )
+
+    def addresses(self, state: L2Desired) -> frozenset[IPAddress]:
+        return state.owned
+
+    def moved(self, changes: L2Changes) -> tuple[Addresses, Addresses]:
+        taken = changes.added - self._contested()
+        self._known |= taken
+        self._known -= changes.removed
+        return taken, changes.removed
+
+    def doubtful(self, changes: L2Changes) -> tuple[Addresses, Addresses]:
+        return changes.added, NONE
