@@ -4,9 +4,10 @@ import pytest
 
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.nft.elements import Element, backend_ids, elements
+from fairlead.drivers.nft.fake import FakeNft
 from fairlead.drivers.nft.render import dump, exchange, rebuild
 from fairlead.drivers.nft.schema import MAX_BACKENDS, Shape, new_chains, shape_of, skeleton
-from fairlead.drivers.nft.state import BATCH, Known, check, stale_flows, steps
+from fairlead.drivers.nft.state import BATCH, Known, stale_flows, steps
 from fairlead.model.addresses import parse_address, parse_network
 from fairlead.model.desired import L4Backend, L4Changes, L4Desired, L4Key, L4Listener
 
@@ -129,7 +130,11 @@ def test_only_what_must_end_is_looked_for() -> None:
     assert stale_flows(known, L4Changes(listeners={tcp: None})) == {tcp: frozenset()}
 
 
-def test_too_many_backends_are_refused_by_name() -> None:
-    row = L4Listener((L4Backend(POD, 80),) * (MAX_BACKENDS + 1))
+def test_an_impossible_listener_is_refused_by_name_and_the_others_are_served() -> None:
+    row = L4Listener((L4Backend(POD, 80),))
+    huge = L4Listener((L4Backend(POD, 80),) * (MAX_BACKENDS + 1))
+    other = L4Key(VIP, "UDP", 80)
+    fake = FakeNft()
     with pytest.raises(DriverError, match=r"TCP 10\.0\.0\.1 port 80: more than 65535 backends"):
-        check([(KEY, row)])
+        fake.apply(L4Changes(listeners={KEY: huge, other: row}, vips_added=frozenset({VIP})))
+    assert fake.observe().listeners == {other: row}

@@ -20,7 +20,7 @@ from fairlead.drivers.nft.netlink import Netlink
 from fairlead.drivers.nft.observe import assemble, parse_listing
 from fairlead.drivers.nft.render import exchange, rebuild, remove
 from fairlead.drivers.nft.schema import drop_chains, new_chains, stores
-from fairlead.drivers.nft.state import Known, Step, check, live, stale_flows, steps
+from fairlead.drivers.nft.state import Known, Step, live, possible, stale_flows, steps
 from fairlead.drivers.nft.structure import Reference, exists, fingerprint, generation, shapes_in
 from fairlead.drivers.nft.sysctl import ensure_forwarding
 from fairlead.model.desired import L4Changes, L4Desired
@@ -56,8 +56,13 @@ class NftDriver:
 
     def apply(self, changes: L4Changes) -> None:
         """Make changes, each listener's in one transaction, and end the flows that must not go on.
-        Raises DriverError."""
-        check(changes.listeners.items())
+        Raises DriverError; for a listener that no table can hold, after all others are there."""
+        changes, wrong = possible(changes)
+        self._apply(changes)
+        if wrong:
+            raise DriverError("; ".join(wrong))
+
+    def _apply(self, changes: L4Changes) -> None:
         known = self._known or self._look()
         stale = stale_flows(known, changes)
         self._owed |= stale.keys()

@@ -5,7 +5,7 @@ For planners, loops and golden files. That it behaves like the real one is a tes
 
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.nft.render import dump
-from fairlead.drivers.nft.state import Known, check
+from fairlead.drivers.nft.state import Known, possible
 from fairlead.model.desired import L4Changes, L4Desired
 
 
@@ -32,12 +32,14 @@ class FakeNft:
     def apply(self, changes: L4Changes) -> None:
         """Make the changes. Raises DriverError for what the real driver refuses, or when told
         to."""
-        check(changes.listeners.items())
         if self._failure is not None:
             error, self._failure = self._failure, None
             raise error
+        changes, wrong = possible(changes)
         self._known.record(changes)
         self.applied.append(changes)
+        if wrong:
+            raise DriverError("; ".join(wrong))
 
     def prune(self, desired: L4Desired) -> None:
         """Remove what ``desired`` does not have."""

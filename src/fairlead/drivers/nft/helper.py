@@ -50,8 +50,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         result = library.nft_run_cmd_from_buffer(context, requests.read(length))
         output = library.nft_ctx_get_output_buffer(context)
         errors = library.nft_ctx_get_error_buffer(context)
-        answers.write(ANSWER.pack(result, len(output), len(errors)) + output + errors)
-        answers.flush()
+        try:
+            answers.write(ANSWER.pack(result, len(output), len(errors)) + output + errors)
+            answers.flush()
+        except BrokenPipeError:
+            # Whoever asked is gone. Leave without the flush at exit, which would fail again.
+            os._exit(0)
 
 
 def enter(path: str) -> None:

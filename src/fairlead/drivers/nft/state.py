@@ -4,12 +4,12 @@ Listing the table takes a second at 10 000 listeners, so the driver lists it at 
 full round and after an error, and otherwise trusts what it committed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from fairlead.drivers.base import DriverError
 from fairlead.drivers.nft.elements import Element, elements, shape, vip_element
 from fairlead.drivers.nft.schema import MAX_BACKENDS, Shape
 from fairlead.model.addresses import IPAddress
@@ -139,16 +139,26 @@ def live(row: L4Listener | None) -> frozenset[tuple[IPAddress, int]]:
     return frozenset((backend.address, backend.port) for backend in (row.backends if row else ()))
 
 
-def check(listeners: Iterable[tuple[L4Key, L4Listener | None]]) -> None:
-    """Refuse what no table can hold. Raises :class:`DriverError` naming the listener."""
-    for key, row in listeners:
-        if row is None:
-            continue
-        where = f"listener {key.protocol} {key.address} port {key.port}"
-        if len(row.backends) > MAX_BACKENDS:
-            raise DriverError(f"{where}: more than {MAX_BACKENDS} backends")
-        if row.affinity_seconds < 0:
-            raise DriverError(f"{where}: an affinity of {row.affinity_seconds} s")
-        for backend in row.backends:
-            if backend.address.version != key.address.version:
-                raise DriverError(f"{where}: backend {backend.address} is of the other family")
+def possible(changes: L4Changes) -> tuple[L4Changes, list[str]]:
+    """The changes without the listeners that no table can hold, and what is wrong with those: one
+    impossible listener must not keep the others from being served."""
+    wrong = {
+        key: problem
+        for key, row in changes.listeners.items()
+        if row is not None and (problem := _problem(key, row))
+    }
+    if not wrong:
+        return changes, []
+    rows = {key: row for key, row in changes.listeners.items() if key not in wrong}
+    named = [f"listener {k.protocol} {k.address} port {k.port}: {p}" for k, p in wrong.items()]
+    return replace(changes, listeners=rows), sorted(named)
+
+
+def _problem(key: L4Key, row: L4Listener) -> str:
+    if len(row.backends) > MAX_BACKENDS:
+        return f"more than {MAX_BACKENDS} backends"
+    if row.affinity_seconds < 0:
+        return f"an affinity of {row.affinity_seconds} s"
+    if any(b.address.version != key.address.version for b in row.backends):
+        return "a backend is of the other family"
+    return ""
