@@ -176,8 +176,13 @@ class _Draft:
         return refs
 
     def _members(self, keys: set[GroupKey]) -> set[Ref]:
-        outcomes = (self.outcomes.get(key) for key in keys)
-        return {claim.ref for outcome in outcomes if outcome for claim in outcome.claims}
+        found: set[Ref] = set()
+        for key in keys:
+            outcome = self.outcomes.get(key)
+            found.update(claim.ref for claim in (outcome.claims if outcome else ()))
+            if outcome and outcome.holding and not outcome.claims:
+                found |= outcome.holding.members
+        return found
 
     def _claims_of(self, refs: set[Ref]) -> Iterator[Claim]:
         for ref in sorted(refs):

@@ -159,6 +159,5 @@ def _problem(key: L4Key, row: L4Listener) -> str:
         return f"more than {MAX_BACKENDS} backends"
     if row.affinity_seconds < 0:
         return f"an affinity of {row.affinity_seconds} s"
-    if any(b.address.version != key.address.version for b in row.backends):
-        return "a backend is of the other family"
-    return ""
+    strange = (b.address for b in row.backends if b.address.version != key.address.version)
+    return "".join(f"backend {address} is of the other family" for address in islice(strange, 1))
