@@ -270,6 +270,16 @@ def test_unreadable_object_keeps_its_address() -> None:
     assert len(list(after.vips())) == 2, "it is reserved, not served"
 
 
+def test_addresses_of_a_pool_that_cannot_be_read_stay() -> None:
+    before = planned(claim("a"))
+    broken = frozenset({Ref("AddressPool", "", "blue")})
+    after = then(before, claim("a"), claim("b"), pools=[], held=broken)
+    assert addresses(after, "a") == ["192.0.2.10"]
+    assert said(after, "b").code is Code.NO_POOL
+    healed = then(after, claim("a"), claim("b"), pools=[pool()])
+    assert addresses(healed, "a") == ["192.0.2.10"]
+
+
 def test_explain_lists_every_candidate() -> None:
     decided = planned(
         claim("a"), claim("b"), pools=[pool(), pool("none", "198.51.100.1", auto_assign=False)]

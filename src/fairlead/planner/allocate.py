@@ -10,6 +10,7 @@ from fairlead.model.addresses import Family, IPAddress
 from fairlead.model.claim import Claim
 from fairlead.model.ledger import EXTERNAL, Assignment, Holding, Owner, Spot
 from fairlead.model.names import GroupKey, Ref
+from fairlead.model.objects import AddressPool
 from fairlead.model.plan import Waits
 from fairlead.model.verdict import Code, Reason, State
 from fairlead.planner import reasons
@@ -97,7 +98,7 @@ class Case:
                 self.held.append(held)
             elif held.slot != EXTERNAL:
                 (self.held if self._valid_internal(held, slots) else self.leaving).append(held)
-            elif not self._permitted(held.spot.address):
+            elif not self._permitted(held):
                 self.book.free(held.spot, self.group)
             elif self._wanted(held.spot.address):
                 self.held.append(self._repooled(held))
@@ -111,12 +112,12 @@ class Case:
         pools = self.book.claims.pools_named(tier.pool) if tier else ()
         return held.slot in slots and any(held.spot.address in pool for pool in pools)
 
-    def _permitted(self, address: IPAddress) -> bool:
-        """Whether the group may have the address at all."""
-        claims = self.book.claims
+    def _permitted(self, held: Assignment) -> bool:
+        """Whether the group may have the address at all. While its pool cannot be read it may."""
+        claims, address = self.book.claims, held.spot.address
         if address in claims.node_addresses:
             return False
-        if any(address in pool for pool in self.want.pools):
+        if self._unreadable(held.pool) or any(address in pool for pool in self.want.pools):
             return True
         fixed = self.admission.keep or self.wish.get(address.version) == address
         return fixed and may_be_outside(self.members, claims.config)
@@ -132,9 +133,14 @@ class Case:
         easy = any(not required_of(claim) for claim in self.members)
         return (easy or address.version in self.want.families) and not spare
 
+    def _unreadable(self, pool: str) -> bool:
+        return Ref(AddressPool.KIND, "", pool) in self.book.claims.held
+
     def _repooled(self, held: Assignment) -> Assignment:
         """The same address, under the name of the pool that has it now."""
         name = next((p.name for p in self.want.pools if held.spot.address in p), "")
+        if not name and self._unreadable(held.pool):
+            return held
         return held if held.pool == name else held._replace(pool=name)
 
     # -- static requests -------------------------------------------------------------------------

@@ -171,6 +171,7 @@ class _Draft:
             refs |= todo
             keys |= {key for ref in todo for key in self.groups_of.get(ref, ())}
             found = grouping.components(todo, self.asked, self.claims.by_ref)
+            keys.update(found)
             near = {claim.ref for members in found.values() for claim in members}
             todo = (near | self._members(keys)) - refs
         return refs

@@ -110,6 +110,16 @@ def read_config(world: World) -> Provider:
     return provider._replace(verdicts=provider.verdicts.update(unused))
 
 
+def problem_of(item: ConfigMap) -> Reason | None:
+    """Why a provider's ConfigMap cannot be used; None when it can, or is somebody else's. A source
+    asks before it replaces a version that could be read."""
+    if item.name != CONFIG_MAP:
+        return None
+    provider = _read(item)
+    broken = isinstance(provider.tiers, Broken)
+    return provider.verdicts[item.ref].reason if broken else None
+
+
 def _unused(ref: Ref, used: Ref) -> Verdict:
     message = f"{used} is used instead; keep one ConfigMap of this name."
     return Verdict(ref, State.IGNORED, Reason(Code.INVALID_OBJECT, message))
