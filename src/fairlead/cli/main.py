@@ -3,6 +3,7 @@
 import typer
 
 from fairlead.cli import lab
+from fairlead.cli.demo.command import demo
 from fairlead.cli.explain import explain
 from fairlead.cli.failure import Commands
 from fairlead.cli.get import get
@@ -24,6 +25,7 @@ app.command()(plan)
 app.command()(up)
 app.command()(explain)
 app.command()(get)
+app.command()(demo)
 app.add_typer(lab.app, name="lab")
 app.command()(version)
 

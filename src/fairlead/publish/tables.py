@@ -61,14 +61,14 @@ def _service(entry: ServiceEntry, service: Service | None, now: datetime) -> lis
         service.spec.type if service else UNKNOWN,
         "<none>",
         ",".join(entry.addresses) or ("<pending>" if waits else ""),
-        _ports(service) if service else UNKNOWN,
+        ports(service) if service else UNKNOWN,
         age(service.metadata.creation_timestamp if service else None, now),
         entry.state,
         entry.reason,
     ]
 
 
-def _ports(service: Service) -> str:
+def ports(service: Service) -> str:
     """80:31658/TCP, as kubectl writes it; without a nodePort 80/TCP."""
     return ",".join(
         f"{port.port}{f':{port.node_port}' if port.node_port else ''}/{port.protocol}"

@@ -1,0 +1,50 @@
+"""The command itself; what it needs is imported when it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.cli.failure import REJECTED, Failure, need_root
+
+EXAMPLES = Path(__file__).parents[4] / "examples"
+"""In a source tree."""
+
+
+def demo(
+    examples: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="The folder `examples` of the source tree.",
+            show_default="the one of the tree that this is installed from",
+        ),
+    ] = EXAMPLES,
+    step: Annotated[bool, typer.Option("--step", help="Wait for Enter before each step.")] = False,
+) -> None:
+    """Show Fairlead at work on a network of namespaces; nothing of this machine's is touched.
+
+    Needs root. Exit code: 0 everything was as expected, 1 something was not.
+
+    Example: sudo fairlead demo
+    """
+    need_root("the demo", "demo")
+    if not (examples / "ako-shared-vip").is_dir():
+        raise Failure(f"{examples} does not hold the examples: give their folder with --examples")
+
+    from fairlead.cli.demo.deviation import Deviation
+    from fairlead.cli.demo.show import perform
+    from fairlead.drivers.base import DriverError
+    from fairlead.lab import LabError
+    from fairlead.runtime.store import StateError
+
+    try:
+        perform(examples, pause=_wait_for_enter if step else None)
+    except Deviation as deviation:
+        raise Failure(f"the demo went wrong {deviation}", code=REJECTED) from None
+    except (DriverError, LabError, StateError) as error:
+        raise Failure(f"the demo cannot go on: {error}", code=REJECTED) from None
+
+
+def _wait_for_enter() -> None:
+    typer.prompt("Enter goes on", default="", show_default=False, err=True)

@@ -1,0 +1,42 @@
+"""One lab for all tests of a file, and in it a user and a `fairlead up` for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fairlead.lab import Hosts, Lab, cluster
+from fairlead.lab.layout import DEFAULT_LAN
+
+from .asking import User
+from .serving import Up
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Hosts]:
+    """Two clients, an engine, two nodes and three pods; both families, and kube-vip's subnet."""
+    topology = cluster(
+        lan=[*DEFAULT_LAN, "192.168.0.0/24"],
+        clients=2,
+        engines=1,
+        nodes=2,
+        pods=3,
+        sctp=(9000,),
+    )
+    with Lab(topology) as hosts:
+        yield hosts
+
+
+@pytest.fixture
+def user(lab: Hosts) -> User:
+    """Somebody on the first client."""
+    return User(lab["client"])
+
+
+@pytest.fixture
+def up(lab: Hosts, tmp_path: Path) -> Iterator[Up]:
+    """`fairlead up` on the engine, not started yet; what it said is shown when a test fails."""
+    process = Up(lab["engine-1"], tmp_path)
+    yield process
+    process.end()
+    print(process.said())
