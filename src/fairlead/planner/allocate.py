@@ -115,8 +115,6 @@ class Case:
     def _permitted(self, held: Assignment) -> bool:
         """Whether the group may have the address at all. While its pool cannot be read it may."""
         claims, address = self.book.claims, held.spot.address
-        if address in claims.node_addresses:
-            return False
         if self._unreadable(held.pool) or any(address in pool for pool in self.want.pools):
             return True
         fixed = self.admission.keep or self.wish.get(address.version) == address

@@ -8,6 +8,7 @@ that came or went. The result is the same either way; a property test compares t
 from collections.abc import Callable, Iterable, Iterator
 
 from immutables import Map
+from msgspec.structs import replace
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import DEFAULT_SPACE, Claim, Claims
@@ -278,11 +279,22 @@ class _Draft:
         config, pools = self.claims.config, self.claims.pools
         opened = []
         for key in sorted(groups):
-            holding = self.book.holdings.get(key)
+            holding = self._own(self.book.holdings.get(key))
             admission = admit(key, groups[key], holding, strict=config.strict, pools=pools)
             case = self.cases[key] = Case(admission, holding, self.book)
             opened.append(case)
         return opened
+
+    def _own(self, holding: Holding | None) -> Holding | None:
+        """What a group holds, without addresses that are a node's now."""
+        nodes = self.claims.node_addresses
+        if holding is None or not any(a.spot.address in nodes for a in holding.assignments):
+            return holding
+        for assignment in holding.assignments:
+            if assignment.spot.address in nodes:
+                self.book.free(assignment.spot, holding.group)
+        rest = tuple(a for a in holding.assignments if a.spot.address not in nodes)
+        return replace(holding, assignments=rest) if rest else None
 
     def _decide(self, cases: list[Case]) -> None:
         cases.sort(key=lambda case: case.order)
