@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.lab import Hosts, Lab, cluster
+from fairlead.lab import Hosts, Lab, Topology, cluster
 from fairlead.lab.layout import DEFAULT_LAN
 
 from .asking import User
@@ -13,9 +13,10 @@ from .serving import Up
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Hosts]:
-    """Two clients, an engine, two nodes and three pods; both families, and kube-vip's subnet."""
-    topology = cluster(
+def topology() -> Topology:
+    """Two clients, an engine, two nodes and three pods; both families, and kube-vip's subnet. A
+    file may have another."""
+    return cluster(
         lan=[*DEFAULT_LAN, "192.168.0.0/24"],
         clients=2,
         engines=1,
@@ -23,6 +24,11 @@ def lab() -> Iterator[Hosts]:
         pods=3,
         sctp=(9000,),
     )
+
+
+@pytest.fixture(scope="module")
+def lab(topology: Topology) -> Iterator[Hosts]:
+    """The network."""
     with Lab(topology) as hosts:
         yield hosts
 
@@ -38,5 +44,5 @@ def up(lab: Hosts, tmp_path: Path) -> Iterator[Up]:
     """`fairlead up` on the engine, not started yet; what it said is shown when a test fails."""
     process = Up(lab["engine-1"], tmp_path)
     yield process
-    process.end()
     print(process.said())
+    process.end()

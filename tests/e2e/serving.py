@@ -139,6 +139,8 @@ class Up:
 
     def listeners(self) -> set[str]:
         """The IPv4 listeners in the kernel, as `tcp 192.0.2.10:80`."""
+        if TABLE not in self.tables():
+            return set()
         argv = ["nft", "-j", "list", "map", "inet", TABLE, "listeners4"]
         listed = json.loads(self.host.run(argv, check=True).stdout)
         elements = next(e["map"] for e in listed["nftables"] if "map" in e).get("elem", ())

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from fairlead.drivers.base import DriverError
-from fairlead.model.desired import L4Changes, L4Desired
+from fairlead.model.desired import L2Desired, L4Changes, L4Desired
 from fairlead.planner import plan
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.lanes import L4Lane, Target
@@ -214,6 +214,34 @@ def test_spared_addresses_stay_and_nothing_is_pruned_until_they_are_not_spared()
             engine.offer(Target(without))
             await until(lambda: engine.settled and engine.nft.observe().vips == {B})
         assert engine.lan.observe().owned == {B}
+
+    asyncio.run(scenario())
+
+
+def test_addresses_that_are_no_longer_spared_go_even_if_that_comes_in_the_first_round() -> None:
+    async def scenario() -> None:
+        first, second = Engine(), Engine(every=60.0)
+        async with running(first):
+            first.offer(Target(TWO))
+            await until(lambda: first.settled)
+        second.nft._known = first.nft._known
+        second.lan.host = second.lan._host = first.lan.host
+        looking, go_on, look = threading.Event(), threading.Event(), second.lan.observe
+
+        def observe() -> L2Desired:
+            looking.set()
+            assert go_on.wait(10)
+            return look()
+
+        second.lan.observe = observe  # type: ignore[method-assign]
+        without = then(TWO, claim("b"))
+        async with running(second):
+            second.offer(Target(without, frozenset([A])))
+            await until(looking.is_set)
+            second.offer(Target(without))
+            go_on.set()
+            await until(lambda: second.settled)
+            assert second.lan.observe().owned == second.nft.observe().vips == {B}
 
     asyncio.run(scenario())
 

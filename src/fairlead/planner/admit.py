@@ -50,12 +50,16 @@ def admit(
     strict: bool,
     pools: Sequence[Pool],
 ) -> Admission:
-    """Decide who of a group is served. ``claims`` are sorted by age."""
+    """Decide who of a group is served. ``claims`` are sorted by age.
+
+    A group counts as served while one of those it was served for is still there.
+    """
     if len(claims) == 1 and not claims[0].foreign_class:
         claim = claims[0]
         wish = wishes(claims)
         return Admission(group, tuple(claims), (claim,), {}, wish, nodes=_nodes(claim))
-    sitting = _Sitting(claims, holding, strict=strict)
+    served = holding if holding and holding.members & {c.ref for c in claims} else None
+    sitting = _Sitting(claims, served, strict=strict)
     sitting.refuse_foreign()
     sitting.refuse_static()
     sitting.refuse_settings()

@@ -104,8 +104,6 @@ class Reconciler(Generic[Desired, Changes]):
         changed = target.plan.changed
         known = self._changed is not None and changed is not None
         self._changed = (self._changed or frozenset()) | (changed or frozenset()) if known else None
-        if self._made is not None and self._made.spared != target.spared:
-            self._full_at = 0.0
         self._target = target
         self._wake.set()
 
@@ -173,10 +171,13 @@ class Reconciler(Generic[Desired, Changes]):
             frozenset(),
         )  # after a failure all is looked at anyway
         try:
-            if self._made is None or started >= self._full_at or await self._disturbed(started):
+            made = self._made
+            # no delta between plans names the addresses that are spared, or no longer
+            known = made is not None and made.spared == target.spared and started < self._full_at
+            if made is None or not known or await self._disturbed(started):
                 await self._round(target)
             else:
-                await self._follow(self._made.plan, target, changed)
+                await self._follow(made.plan, target, changed)
         except DriverError as error:
             self._failed(error)
         else:

@@ -87,6 +87,9 @@ class _Watchers:
     async def attend(self, paths: tuple[str, ...]) -> None:
         """Watch what the paths lead to now."""
         targets = await asyncio.to_thread(_targets, paths)
+        for task in self._tasks:
+            if task.done() and (error := task.exception()) is not None:
+                raise error  # not one that a watch may end with
         if targets == self._targets:
             return
         await self.close()
@@ -106,12 +109,11 @@ class _Watchers:
                 debounce=SLOWEST_MS,
                 step=QUIET_MS,
                 recursive=deep,
-                raise_interrupt=False,
             ):
                 self._bell.ring({path for _, path in changes})
 
     async def close(self) -> None:
-        """End all watches."""
+        """End all watches, whatever they end with: nobody needs them any more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
