@@ -5,14 +5,13 @@ the manifests alone.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from fairlead.lab import Hosts, Subnet, Topology, cluster
 
-from .asking import Steady, User
+from .asking import RESET, Steady, User
 from .manifests import Manifest, node, service
 from .serving import Up, becomes
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.root
 
 EXTERNAL = "80.81.82.81"
 SECOND = "80.81.82.82"
-IN1, IN2, IN3, IN4 = (f"192.168.8.{number}" for number in range(2, 6))
+IN1, IN2, IN3 = (f"192.168.8.{number}" for number in range(2, 5))
 NODES = {"node-1", "node-2"}
 SHARED = "enableVirtualServiceSharedIP: true"
 PER_PORT = "enableVirtualServiceSharedIP: false"
@@ -129,3 +128,68 @@ def test_flags_change_under_one_external_address(
         becomes([EXTERNAL] if on_edge else [], edge.held)
         becomes([EXTERNAL], up.addresses, "web", "shop")
         assert user.macs(EXTERNAL) == [(edge if on_edge else up).host.mac()]
+
+
+def test_ports_and_namespaces_are_kept_apart_and_cleaned(
+    start: Callable[..., None], up: Up, edge: Up, user: User
+) -> None:
+    blog = service("web", port(80, "http", 30090), namespace="blog")
+    start(config(PER_PORT, ONE_ARM), blog, service("web", HTTP, HTTPS, namespace="shop"))
+    becomes([EXTERNAL], up.addresses, "web", "blog")
+    becomes([SECOND], up.addresses, "web", "shop")
+    becomes([SECOND], edge.addresses, "web", "shop")
+    for vip, number in ((EXTERNAL, 80), (SECOND, 80), (SECOND, 443)):
+        becomes(NODES, user.crowd, vip, number)
+    held = [IN1, IN2, IN3]
+    assert up.held() == held
+    edits = [
+        (HTTP, port(443, "tls", 30443)),  # renamed
+        (HTTP, port(8443, "tls", 30443)),  # moved
+        (HTTP,),
+    ]
+    with Steady(user, (SECOND, 80), (EXTERNAL, 80)):
+        for ports in edits:
+            up.folder.put("services", blog, service("web", *ports, namespace="shop"))
+            outside = {f"{EXTERNAL}:80", *(f"{SECOND}:{one['port']}" for one in ports)}
+            becomes(rows(*outside), edge.listeners)
+            for one in ports:
+                becomes(NODES, user.crowd, SECOND, one["port"])
+            becomes(len(ports) + 1, lambda: len(up.held()))
+            becomes({*up.held()}, lambda: {row.split()[1].split(":")[0] for row in up.listeners()})
+            ended = {443, 8443} - {one["port"] for one in ports}
+            assert {user.tcp(SECOND, number) for number in ended} <= {RESET}
+    with Steady(user, (SECOND, 80)):
+        up.folder.put("services", service("web", HTTP, namespace="shop"))
+        becomes([SECOND], edge.held)
+        becomes(rows(f"{SECOND}:80"), edge.listeners)
+        becomes(1, lambda: len(up.held()))
+        becomes(1, lambda: len(up.listeners()))
+
+
+BROKEN = {
+    "unknown-key": config(SHARED, ONE_ARM, "oneArms: {}"),
+    "no-yaml": config(SHARED, "oneArm: {startIP: ["),
+    "no-subnet": config(SHARED, ONE_ARM, "vipSubnet: 80.81.82.80/99"),
+    "no-data": {**config(), "data": {}},
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=[*BROKEN])
+def test_a_config_map_that_cannot_be_read_keeps_everything(
+    start: Callable[..., None], up: Up, edge: Up, user: User, broken: Manifest
+) -> None:
+    good, web = config(SHARED, ONE_ARM), service("web", HTTP, HTTPS, namespace="shop")
+    start(good, web)
+    becomes(NODES, user.crowd, EXTERNAL)
+    with Steady(user, (EXTERNAL, 80), (EXTERNAL, 443)):
+        up.folder.put("config", broken)
+        for one in (up, edge):
+            becomes(True, lambda one=one: "Rejected ConfigMap/kube-system/" in one.said())
+        up.folder.put("late", service("late", HTTP, namespace="shop"))
+        for one in (up, edge):
+            becomes(True, lambda one=one: one.verdict("late", "shop") != "unknown")
+        assert up.held() == [IN1]
+        assert EXTERNAL in edge.held(), (edge.host.ip("address"), edge.listeners(), edge.tables(), (edge.state/"status.json").read_text())
+        up.folder.put("config", good)
+        becomes("Served", up.verdict, "late", "shop")
+        assert up.addresses("web", "shop") == [EXTERNAL]

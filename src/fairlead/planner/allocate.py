@@ -54,8 +54,8 @@ class Case:
     @property
     def order(self) -> tuple[str, Ref, GroupKey]:
         """Older groups are served first."""
-        first = min(self.admission.claims, key=lambda c: c.order)
-        return first.created, first.ref, self.group
+        oldest = self.admission.claims[0]
+        return oldest.created, oldest.ref, self.group
 
     @property
     def waits(self) -> Waits:

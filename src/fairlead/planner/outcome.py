@@ -92,7 +92,8 @@ def _vips(case: Case, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip, ..
     external = holding.in_slot(EXTERNAL)
     names = _pools(external)
     listeners = [entry for claim in case.members for entry in _listeners(claim)]
-    listeners.sort(key=lambda entry: (entry.protocol, entry.port))
+    if len(listeners) > 1:
+        listeners.sort(key=lambda entry: (entry.protocol, entry.port))
     vip = Vip(
         group=case.group,
         addresses=tuple(a.spot.address for a in external),

@@ -49,6 +49,9 @@ def required_of(claim: Claim) -> tuple[Family, ...]:
 
 def want_of(members: Sequence[Claim], book: Book) -> Want:
     """The needs of the members of one group together."""
+    if len(members) == 1 and members[0].family_policy == "SingleStack":
+        only = members[0]  # nearly every group: no sets to build
+        return Want(usable_pools(members, book), only.pools, required_of(only))
     lead = min(members, key=lambda claim: claim.order)
     required = {family for claim in members for family in required_of(claim)}
     dual = any(claim.family_policy == "PreferDualStack" for claim in members)

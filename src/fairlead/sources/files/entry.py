@@ -11,11 +11,13 @@ from fairlead.model.world import Change
 
 class Problem(NamedTuple):
     """Something wrong with the input, for people. ``line`` counts from 1; 0 means the path as a
-    whole."""
+    whole. ``ref``: the object that cannot be used for it; None when it is about a whole file, or an
+    object without a name."""
 
     path: str
     line: int
     message: str
+    ref: Ref | None = None
 
     def __str__(self) -> str:
         """``path:line: message``, which editors and terminals can follow."""
@@ -58,7 +60,7 @@ class Faulty(Struct, frozen=True, gc=False):
     def problem(self) -> Problem:
         """What to tell people."""
         name = f"{self.ref}: " if self.ref else ""
-        return Problem(self.path, self.line, f"{name}{self.message}")
+        return Problem(self.path, self.line, f"{name}{self.message}", self.ref)
 
 
 class Other(Struct, frozen=True, gc=False):

@@ -23,6 +23,8 @@ from fairlead.sources.files.source import FileSource
 
 QUIET_MS: Final = 50
 SLOWEST_MS: Final = 500
+UNWATCHED: Final = 1.0
+"""Seconds between looks where no events come."""
 SWAPPED: Final = ".."
 """How the entries begin that the kubelet swaps when a mounted ConfigMap changes."""
 
@@ -37,9 +39,9 @@ async def follow(
     """What changes after ``source.load()``, until ``stop``: batches in which something is
     different.
 
-    ``poll``: seconds between looks without an event. ``watch``: off where events are known not to
-    come. Edits that follow each other within 50 ms come together, but none waits for more than 0.5
-    s.
+    ``poll``: seconds between looks without an event, where events come (at most one where they do
+    not). ``watch``: off where they are known not to. Edits that follow each other within 50 ms come
+    together, but none waits for more than half a second.
     """
     halt = stop or asyncio.Event()
     bell = _Bell(asyncio.Event(), set())
@@ -55,7 +57,7 @@ async def follow(
             if batch.changes or (heard is not None and said != heard):
                 yield batch
             heard = said
-            await _either(bell.rung, halt, poll)
+            await _either(bell.rung, halt, poll if watchers.alive else min(poll, UNWATCHED))
     finally:
         await watchers.close()
 
@@ -83,6 +85,11 @@ class _Watchers:
         self._bell = bell
         self._targets: Targets = frozenset()
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def alive(self) -> bool:
+        """Whether all that should be watched is."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     async def attend(self, paths: tuple[str, ...]) -> None:
         """Watch what the paths lead to now."""

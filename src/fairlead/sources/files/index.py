@@ -97,7 +97,7 @@ def _dispute(ref: Ref, index: int, every: Sequence[Place]) -> Problem:
     others = ", ".join(f"{other.path}:{other.line}" for other in named)
     more = len(every) - 1 - len(named)
     text = f"{ref} is also defined at {others}{f' and {more} more places' if more else ''}"
-    return Problem(place.path, place.line, f"{text}, differently; keep one definition.")
+    return Problem(place.path, place.line, f"{text}, differently; keep one definition.", ref)
 
 
 def _agree(every: Sequence[Place]) -> bool:
