@@ -15,6 +15,7 @@ from fairlead.dialects.view import View
 from fairlead.model.claim import Claim
 from fairlead.model.kube import Service
 from fairlead.model.names import Ref
+from fairlead.model.objects import AddressPool
 from fairlead.model.verdict import State, Verdict
 from fairlead.model.world import World
 
@@ -39,7 +40,7 @@ class Draft:
         view = self._view(bulk=True)
         claims: dict[Ref, tuple[Claim, ...]] = {}
         verdicts: dict[Ref, Verdict] = {}
-        held = {ref for ref in self.world.problems if not self._readable(ref)}
+        held = {ref for ref in self._subjects() if self._unusable(ref)}
         for ref, service in self._services():
             reading = read_service(ref, service, view)
             if reading.claims:
@@ -143,7 +144,7 @@ class Draft:
             table[ref] = value
 
     def _hold(self, ref: Ref, reading: Reading) -> None:
-        held = reading.held or (ref in self.world.problems and not self._readable(ref))
+        held = reading.held or self._unusable(ref)
         if held != (ref in self.previous.held):
             self.held[ref] = held
             self.touched.add(ref)
@@ -172,6 +173,14 @@ class Draft:
 
     def _refused(self, ref: Ref) -> Verdict:
         return Verdict(ref, State.REJECTED, self.world.problems[ref])
+
+    def _unusable(self, ref: Ref) -> bool:
+        """Whether an object exists of which not everything can be read. Addresses that stand on it
+        stay reserved: a typo must not release any."""
+        if ref in self.world.problems:
+            return not self._readable(ref)
+        verdict = self.facts.space.verdicts.get(ref) if ref.kind == AddressPool.KIND else None
+        return verdict is not None and verdict.state is State.REJECTED
 
     def _readable(self, ref: Ref) -> bool:
         """Whether a last good version of the object is in use."""
