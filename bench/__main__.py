@@ -55,9 +55,9 @@ def _write(figures: list[Figure]) -> None:
     before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     stamp = f"{datetime.now(UTC):%Y-%m-%d}"
-    machine = (
-        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-    )
+    kernel = ".".join(platform.release().split(".")[:2])
+    python = platform.python_version()
+    machine = f"{os.cpu_count()} cores, Linux {kernel}, Python {python}"
     table = ["| figure | value | goal | |", "| --- | --- | --- | --- |"]
     table += [figure.row() for figure in figures]
     text = "\n".join([BEGIN, f"Measured {stamp} on {machine}.", "", *table, END])

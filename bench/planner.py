@@ -123,6 +123,7 @@ class Edits:
         address = NodeAddress("InternalIP", f"192.168.99.{number}")
         if self.random.random() < 0.5:
             return Change(node.ref, replace(node, metadata=replace(node.metadata, uid=f"{number}")))
+        assert node.status is not None
         status = replace(node.status, addresses=(address,))
         return Change(node.ref, replace(node, status=status))
 
