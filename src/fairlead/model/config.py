@@ -19,7 +19,7 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     whole group, as the vendor does. ``static_outside_pools``: whether a static address may lie
     outside every pool (``Dialect``: only for kube-vip). ``default_dialect`` reads Services that
     name none.
-    ``handle_unclassed``: serve Services without a class (on a cluster; files always do).
+    ``handle_unclassed``: serve Services without a class.
     ``load_balancer_class_*`` are kube-vip's. ``tombstones``: how many released addresses a pool
     remembers.
     """

@@ -46,6 +46,7 @@ class Code(StrEnum):
     IGNORED_ON_REQUEST = "IgnoredOnRequest"
     FAMILY_UNAVAILABLE = "FamilyUnavailable"
     UNKNOWN_ENGINE_GROUP = "UnknownEngineGroup"
+    NOT_ANNOUNCED = "NotAnnounced"
 
 
 class Reason(Struct, frozen=True, gc=False):

@@ -16,6 +16,8 @@ def outcome_of(case: Case, holding: Holding, pools: dict[str, Pool]) -> Outcome:
     """What became of one group that now has this holding."""
     vips = _vips(case, holding, pools) if case.members else ()
     addresses = vips[0].addresses if vips else ()
+    if any(vip.announce == "bgp" for vip in vips):
+        case.warnings += (reasons.not_announced(),)
     verdicts = tuple(_verdict(case, claim, addresses) for claim in case.admission.claims)
     return Outcome(
         group=case.group,

@@ -171,6 +171,15 @@ def degraded(missing: int) -> Reason:
     )
 
 
+def not_announced() -> Reason:
+    """The VIP is served, but the network is not told where it is."""
+    return Reason(
+        Code.NOT_ANNOUNCED,
+        "it is to be announced by BGP, which Fairlead does not do yet: route it to an engine, or let "
+        "its pool or infra setting announce it by l2.",
+    )
+
+
 def no_backend() -> Reason:
     """Nothing can answer yet."""
     return Reason(Code.NO_READY_BACKEND, "it holds its address, but no backend is ready.")
