@@ -128,7 +128,11 @@ class Draft:
 
     def _nodes_moved(self) -> bool:
         old, new = self.previous.facts.cluster, self.facts.cluster
-        return old.points is not new.points or old.workers is not new.workers
+        return (
+            old.points is not new.points
+            or old.workers is not new.workers
+            or old.serving is not new.serving
+        )
 
     def _reading(self, ref: Ref, view: View) -> Reading:
         service = self.world.service(ref) if ref.kind == Service.KIND else None

@@ -26,12 +26,14 @@ class Point(NamedTuple):
 class Cluster(Struct, frozen=True, kw_only=True):
     """Nodes and engine groups.
 
-    ``engine_names``: the name or alias of an engine group -> the name of its rule. ``points``: the
-    InternalIPs of ready nodes in order; ``workers``: those of nodes without the control plane.
+    ``engine_names``: the name or alias of an engine group -> the name of its rule. ``serving``: the
+    nodes that are engines. ``points``: the InternalIPs of ready nodes in order; ``workers``: those
+    of nodes without the control plane.
     """
 
     engine_rules: Map[str, EngineRule] = Map()
     engine_names: Map[str, str] = Map()
+    serving: frozenset[str] = frozenset()
     points: tuple[Point, ...] = ()
     workers: tuple[Point, ...] = ()
     node_addresses: Map[IPAddress, Ref] = Map()

@@ -1,7 +1,8 @@
 """NodePort mode: traffic goes to the nodes, which lead it on to the pods.
 
 With externalTrafficPolicy Local only nodes with a ready endpoint take part, because the others drop
-the traffic.
+the traffic. The pods on nodes that are engines come along, because an engine cannot lead traffic to
+its own NodePort.
 """
 
 from fairlead.dialects.backends import Traffic, by_port, no_node_port
@@ -17,19 +18,17 @@ from fairlead.model.names import Ref
 def to_nodes(ref: Ref, service: Service, view: View, points: tuple[Point, ...]) -> Traffic:
     """Every port with the nodes that answer its nodePort; ``points`` are the nodes in question."""
     local = service.spec.external_traffic_policy == "Local"
-    pods = to_pods(ref, service, view) if local else Traffic(())
-    homes = {
-        (listener.protocol, listener.port): {backend.node for backend in listener.backends}
-        for listener in pods.listeners
-    }
-    listeners = [
-        ListenerClaim(
-            port.protocol,
-            port.port,
-            _backends(port, points, homes.get(port.key) if local else None),
-        )
-        for port in service.ports
-    ]
+    engines = view.cluster.serving
+    serving = any(point.node in engines for point in points)
+    pods = to_pods(ref, service, view) if local or serving else Traffic(())
+    behind = {(p.protocol, p.port): p.backends for p in pods.listeners}
+    listeners = []
+    for port in service.ports:
+        ready = behind.get(port.key, ())
+        homes = {pod.node for pod in ready} if local else None
+        here = tuple(pod for pod in ready if pod.node in engines)
+        backends = _backends(port, points, homes)
+        listeners.append(ListenerClaim(port.protocol, port.port, backends, here))
     listeners.sort(key=by_port)
     closed = [f"{port.port}/{port.protocol}" for port in service.ports if not port.node_port]
     warnings = (no_node_port(closed[:5]), *pods.warnings) if closed else pods.warnings

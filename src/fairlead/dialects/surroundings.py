@@ -60,6 +60,7 @@ def _kept(old: Cluster, new: Cluster) -> Cluster:
     return Cluster(
         engine_rules=old.engine_rules if old.engine_rules == new.engine_rules else new.engine_rules,
         engine_names=old.engine_names if old.engine_names == new.engine_names else new.engine_names,
+        serving=old.serving if old.serving == new.serving else new.serving,
         points=old.points if old.points == new.points else new.points,
         workers=old.workers if old.workers == new.workers else new.workers,
         node_addresses=(
@@ -74,8 +75,10 @@ def _cluster(world: World) -> Cluster:
     groups = sorted(world.every(EngineGroup), key=lambda group: group.name)
     names, verdicts = engines.read_aliases(groups)
     owners, doubts = nodes.own_addresses(machines)
+    rules = engines.read_rules(groups, machines, host=world.host)
     return Cluster(
-        engine_rules=Map(engines.read_rules(groups, machines, host=world.host)),
+        engine_rules=Map(rules),
+        serving=frozenset(e.name for rule in rules.values() for e in rule.engines if e.node),
         engine_names=Map(names),
         points=nodes.points_of(machines),
         workers=nodes.points_of(filter(nodes.is_worker, machines)),

@@ -31,11 +31,15 @@ class Backend(NamedTuple):
 
 
 class ListenerClaim(NamedTuple):
-    """One port that a claim wants on its VIP, with the backends that are ready for it."""
+    """One port that a claim wants on its VIP, with the backends that are ready for it.
+
+    ``pods``: the pods on nodes that are engines themselves, which cannot use their own NodePort.
+    """
 
     protocol: Protocol
     port: int
     backends: tuple[Backend, ...]
+    pods: tuple[Backend, ...] = ()
 
 
 class InternalTier(Struct, frozen=True, gc=False):

@@ -18,7 +18,8 @@ ListenerKind = Literal["l4", "http", "tls"]
 
 
 class Listener(Struct, frozen=True, gc=False):
-    """One (protocol, port) of a VIP and where its traffic goes."""
+    """One (protocol, port) of a VIP and where its traffic goes. ``pods``: what an engine uses in
+    the place of its own node's NodePort."""
 
     protocol: Protocol
     port: int
@@ -29,6 +30,7 @@ class Listener(Struct, frozen=True, gc=False):
     local: bool = False
     kind: ListenerKind = "l4"
     match: str = ""
+    pods: tuple[Backend, ...] = ()
 
 
 class Translation(NamedTuple):

@@ -162,10 +162,9 @@ def _row(
     on_node = any(e.name == engine and e.node for e in rule.engines)
     backends = tuple(
         L4Backend(b.address, b.port, bool(b.node) and b.node == engine)
-        for b in listener.backends
+        for b in _reachable(listener, engine)
         if b.address.version == address.version
         and not (listener.local and on_node and b.node != engine)
-        and not _own_node_port(b, engine)
     )
     return L4Listener(
         backends=backends,
@@ -175,7 +174,10 @@ def _row(
     )
 
 
-def _own_node_port(backend: Backend, engine: str) -> bool:
-    """Whether a backend is a NodePort of this very node. Our DNAT cannot reach it: the node's own
-    rule for it never runs for a flow that is translated already."""
-    return backend.node_port and backend.node == engine
+def _reachable(listener: Listener, engine: str) -> tuple[Backend, ...]:
+    """The backends, with the engine's own NodePort replaced by the pods behind it on this node: the
+    node's own rule for it never runs for a flow that our DNAT has translated already."""
+    others = tuple(b for b in listener.backends if not (b.node_port and b.node == engine))
+    if len(others) == len(listener.backends):
+        return others
+    return others + tuple(pod for pod in listener.pods if pod.node == engine)

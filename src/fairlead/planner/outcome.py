@@ -75,6 +75,7 @@ def _listeners(claim: Claim) -> tuple[Listener, ...]:
             affinity_seconds=claim.affinity_seconds,
             source_ranges=claim.source_ranges,
             local=claim.local,
+            pods=p.pods,
         )
         for p in claim.listeners
     )

@@ -175,8 +175,8 @@ def not_announced() -> Reason:
     """The VIP is served, but the network is not told where it is."""
     return Reason(
         Code.NOT_ANNOUNCED,
-        "it is to be announced by BGP, which Fairlead does not do yet: route it to an engine, or let "
-        "its pool or infra setting announce it by l2.",
+        "it is to be announced by BGP, which Fairlead does not do yet: route it to an engine, or "
+        "let its pool or infra setting announce it by l2.",
     )
 
 
