@@ -10,10 +10,11 @@ from fairlead.sources.files import Batch, FileSource
 
 
 def service(name: str, port: object = 80, *, meta: str = "", spec: str = "", more: str = "") -> str:
-    """A Service; ``meta`` and ``spec`` are further lines there, ``more`` further lines of its port."""
+    """A Service; ``meta``, ``spec`` and ``more`` are further lines there and of its port."""
     return (
         f"---\napiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n{_lines(meta, 2)}"
-        f"spec:\n  type: LoadBalancer\n{_lines(spec, 2)}  ports:\n  - port: {port}\n{_lines(more, 4)}"
+        f"spec:\n  type: LoadBalancer\n{_lines(spec, 2)}"
+        f"  ports:\n  - port: {port}\n{_lines(more, 4)}"
     )
 
 

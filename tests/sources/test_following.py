@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -23,9 +23,8 @@ def followed(folder: Path, edit: Callable[[], None], until: Callable[[Batch], bo
         source = FileSource([str(folder)])
         source.load()
         stop = asyncio.Event()
-        batches: AsyncIterator[Batch] = follow(source, stop=stop, poll=0.5)
-        async with aclosing(batches) as stream:  # type: ignore[type-var]
-            waiting = asyncio.create_task(anext(stream))
+        async with aclosing(follow(source, stop=stop, poll=0.5)) as stream:
+            waiting = asyncio.ensure_future(anext(stream))
             await asyncio.sleep(0.2)
             edit()
             async with asyncio.timeout(10):

@@ -31,6 +31,7 @@ CHOICES: Final = (
     ("sessionAffinity", ("None", "ClientIP")),
     ("ipFamilyPolicy", ("SingleStack", "PreferDualStack", "RequireDualStack")),
 )
+PORT_NAME_RULE: Final = "must be a port name: 1 to 15 small letters, digits and '-', with a letter"
 LABEL_NAMED: Final = (Service.KIND, Namespace.KIND)
 """Kinds whose names are labels; the others' are subdomains."""
 LABEL_RULE: Final = (
@@ -189,7 +190,7 @@ def _target(target: int | str, index: int) -> Iterator[Fault]:
         case str(name) if name.isdecimal():
             rule = "must be a whole number, not text: remove the quotes"
         case str(name) if len(name) > 15 or not PORT_NAME.fullmatch(name):
-            rule = "must be a port name: 1 to 15 small letters, digits and '-', with a letter"
+            rule = f"{shown(name)} {PORT_NAME_RULE}"
         case _:
             return
     yield Fault(where, f"{field_name(where)} {rule}.")

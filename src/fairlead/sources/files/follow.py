@@ -11,7 +11,7 @@ is.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 import watchfiles
@@ -35,7 +35,7 @@ watch)."""
 
 async def follow(
     source: FileSource, *, stop: asyncio.Event | None = None, poll: float = 5.0, watch: bool = True
-) -> AsyncIterator[Batch]:
+) -> AsyncGenerator[Batch, None]:
     """What changes after ``source.load()``, until ``stop``: batches in which something is
     different.
 

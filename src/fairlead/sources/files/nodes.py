@@ -51,7 +51,8 @@ def compose(text: str) -> Node | None:
         return _Composer().run(yaml.parse(text, Loader=LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise BrokenText(mark.line if mark else 0, _sentence(error)) from None
+        last = text.count("\n")  # the parser counts one more where the text ends within a line
+        raise BrokenText(min(mark.line, last) if mark else 0, _sentence(error)) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position)
         raise BrokenText(line, f"{_character(error.character)} is not allowed") from None

@@ -47,6 +47,11 @@ def entries(data: Any, path: str, lines: Lines, duplicates: Iterable[Path] = ())
         yield Faulty(path, lines(key), None, f"{field_name(key)} is there twice; keep one.")
 
 
+def single(data: dict[str, Any], path: str, line: int) -> Entry:
+    """The object of a document that holds one, all of it on one line as far as is known."""
+    return _entry((), data, path, at(line), None)
+
+
 def _by_owner(duplicates: Iterable[Path]) -> Mapping[Path, Path]:
     """The first duplicate under every path."""
     found: dict[Path, Path] = {}

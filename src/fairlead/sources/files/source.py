@@ -112,7 +112,10 @@ class FileSource:
     def _changes(self, said: Said) -> Iterator[Change]:
         for ref, before in said.items():
             now = self._index.resolve(ref)
-            if now != (before or Change(ref, None)):
+            if before is None:
+                if now.object is not None or now.problem is not None:
+                    yield now
+            elif now != before:
                 yield now
 
     def _problems(self) -> Iterator[Problem]:

@@ -42,6 +42,8 @@ def documents(stream: BinaryIO) -> Iterator[Chunk]:
 
 
 def _start(text: bytes) -> int:
+    if text[1:2].isalpha() and text[:1] == b"\n":
+        return 1  # what follows a marker in nearly every file
     lead = LEAD.match(text)
     return lead.end() if lead else 0
 

@@ -13,7 +13,7 @@ from ryaml._ryaml import InvalidYamlError, loads
 from fairlead.sources.faults import Path
 from fairlead.sources.files.entry import BrokenText, Entry, Faulty
 from fairlead.sources.files.nodes import compose, line_of
-from fairlead.sources.files.objects import at, entries
+from fairlead.sources.files.objects import at, entries, single
 from fairlead.sources.files.plain import Plain
 from fairlead.sources.files.scalars import OLD_PLAIN, OLD_STARTS, WORDS_OF_OLD, is_old
 from fairlead.sources.files.split import Chunk
@@ -50,13 +50,12 @@ def _fast(text: str, chunk: Chunk, path: str) -> tuple[Entry, ...] | None:
         data = loads(text)
     except (InvalidYamlError, ValueError):  # ValueError: a key that no mapping can have
         return None
-    again = len(text) <= CAREFUL
-    if again and isinstance(data, dict) and ("items" in data or _is_dated(data, chunk.text)):
+    if len(text) > CAREFUL or not isinstance(data, dict):
+        return tuple(entries(data, path, at(chunk.first)))
+    if "items" in data or _is_dated(data, chunk.text):
         return None
-    found = tuple(entries(data, path, at(chunk.first)))
-    if again and any(isinstance(entry, Faulty) for entry in found):
-        return None
-    return found
+    entry = single(data, path, chunk.first)
+    return None if isinstance(entry, Faulty) else (entry,)
 
 
 def _careful(text: str, line: int, path: str) -> tuple[Entry, ...]:
