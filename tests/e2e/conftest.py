@@ -35,7 +35,8 @@ def lab(topology: Topology) -> Iterator[Hosts]:
 
 @pytest.fixture
 def user(lab: Hosts) -> User:
-    """Somebody on the first client."""
+    """Somebody on the first client, who does not remember who had which address before."""
+    lab["client"].ip("neigh", "flush", "dev", "lan")
     return User(lab["client"])
 
 

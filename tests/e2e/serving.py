@@ -20,7 +20,7 @@ from fairlead.runtime import snapshot
 
 from .manifests import Folder
 
-PATIENCE = 12.0
+PATIENCE = 15.0
 """Seconds within which everything must have come true; a full round comes every 5 s."""
 TABLE = "fairlead"
 P = ParamSpec("P")

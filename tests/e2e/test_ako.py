@@ -1,5 +1,7 @@
 """AKO's shared VIP with traffic: members come, go and change, and the others never notice."""
 
+from typing import Any
+
 import pytest
 
 from fairlead.lab import Hosts
@@ -15,12 +17,12 @@ BOTH = (V4, V6)
 POOL = pool("vips", "192.0.2.10-192.0.2.99", "fd00:2::10-fd00:2::99")
 
 
-def web(**spec: object) -> Manifest:
+def web(**spec: Any) -> Manifest:
     fields = {"key": "k1", "ipFamilyPolicy": "RequireDualStack", **spec}
     return service("web", port(80), app="a", **fields)
 
 
-def dns(**spec: object) -> Manifest:
+def dns(**spec: Any) -> Manifest:
     fields = {"key": "k1", "ipFamilyPolicy": "RequireDualStack", **spec}
     return service("dns", port(80, "UDP"), app="b", **fields)
 

@@ -1,7 +1,9 @@
 """Where traffic goes behind a VIP: endpoints, nodes and node ports, and who sees whom."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,10 +38,9 @@ def test_endpoints_come_and_go_under_traffic(up: Up, lab: Hosts, user: User) -> 
     loyal = {vip: flow(user, vip, "pod-c") for vip in BOTH}
     up.folder.put("slices", *slices(lab, "pod-a", "pod-b"))
     for vip in BOTH:
-        until(
-            "pod-c leaves", lambda vip=vip: user.crowd(vip), lambda who: who == {"pod-a", "pod-b"}
-        )
-        becomes(True, lambda vip=vip: user.udp(vip, source_port=loyal[vip]) in ("pod-a", "pod-b"))
+        becomes({"pod-a", "pod-b"}, user.crowd, vip)
+        moved = partial(user.udp, vip, source_port=loyal[vip])
+        until("the flow moves", moved, ("pod-a", "pod-b").__contains__)
     for (_, name), one in kept.items():
         assert answer_on(one) == name, "an established connection was cut or moved"
     up.folder.put("slices", *slices(lab))
@@ -57,10 +58,15 @@ def test_endpoints_come_and_go_under_traffic(up: Up, lab: Hosts, user: User) -> 
         one.close()
 
 
+def associations(user: User, vip: str) -> set[str]:
+    """Everybody who answers many INITs."""
+    return {user.sctp(vip, 9000) for _ in range(20)}
+
+
 def connection(user: User, vip: str, name: str) -> TcpConnection:
     """An open connection to one of the pods."""
     for _ in range(100):
-        until("an answer", lambda: user.tcp(vip), lambda who: who in PODS)
+        until("an answer", partial(user.tcp, vip), PODS.__contains__)
         opened = user.open(vip)
         if opened.greeting.name == name:
             return opened
@@ -115,7 +121,7 @@ def test_node_port_local_mode(up: Up, lab: Hosts, user: User, tmp_path: Path) ->
 def test_affinity_and_source_ranges_follow_edits(up: Up, lab: Hosts, user: User) -> None:
     stranger = User(lab["client-2"])
 
-    def app(**spec: object) -> Manifest:
+    def app(**spec: Any) -> Manifest:
         return service("app", port(80), app="a", ipFamilyPolicy="RequireDualStack", **spec)
 
     inside = [f"{user.host.v4}/32", f"{user.host.v6}/128"]
@@ -123,12 +129,12 @@ def test_affinity_and_source_ranges_follow_edits(up: Up, lab: Hosts, user: User)
     up.folder.put("app", app(sessionAffinity="ClientIP", loadBalancerSourceRanges=inside))
     up.start()
     for vip in BOTH:
-        until("an answer", lambda vip=vip: user.tcp(vip), lambda who: who in PODS)
+        until("an answer", partial(user.tcp, vip), PODS.__contains__)
         assert len(user.crowd(vip)) == 1
         assert stranger.tcp(vip) == SILENCE
     up.folder.put("app", app(sessionAffinity="ClientIP"))
     for vip in BOTH:
-        until("let in", lambda vip=vip: stranger.tcp(vip), lambda who: who in PODS)
+        until("let in", partial(stranger.tcp, vip), PODS.__contains__)
         assert len(stranger.crowd(vip)) == 1
     up.folder.put("app", app())
     for vip in BOTH:
@@ -177,4 +183,4 @@ def test_hairpin_the_engine_itself_and_sctp(up: Up, lab: Hosts, user: User) -> N
     with Steady(user, (V4, 80), (V6, 80)):
         up.folder.put("pods", pod(lab["pod-a"], "a"), pod(lab["pod-b"], "a"))
         for vip in BOTH:
-            becomes({"pod-a", "pod-b"}, lambda vip=vip: {user.sctp(vip, 9000) for _ in range(20)})
+            becomes({"pod-a", "pod-b"}, associations, user, vip)

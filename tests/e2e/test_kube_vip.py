@@ -1,5 +1,7 @@
 """kube-vip's document: Services on one address, and one of them asks to be left alone."""
 
+from typing import Any
+
 import pytest
 
 from fairlead.lab import Hosts
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.root
 VIP = "192.168.0.220"
 
 
-def http(name: str, number: int, app: str, **more: object) -> Manifest:
+def http(name: str, number: int, app: str, **more: Any) -> Manifest:
     return service(name, port(number), app=app, loadBalancerIP=VIP, **more)
 
 

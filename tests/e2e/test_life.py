@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -22,16 +23,19 @@ KILLS = (0.02, 0.15, 0.4)
 """Seconds between the start's first word, or an edit, and the kill."""
 
 
-def app(name: str, number: int = 80, **spec: object) -> Manifest:
+def app(name: str, number: int = 80, **spec: Any) -> Manifest:
     return service(name, port(number), app="a", ipFamilyPolicy="RequireDualStack", **spec)
 
 
 @pytest.fixture
 def serving(up: Up, lab: Hosts, user: User) -> Up:
-    """Four Services, dual-stack, answering."""
+    """Four Services, dual-stack, answering. The last has the first address, because it came first:
+    only the ledger knows that."""
     up.folder.put("base", POOL, pod(lab["pod-a"], "a"))
-    up.folder.put("kept", *map(app, KEPT))
+    up.folder.put("kept", app(KEPT[-1]))
     up.start()
+    becomes("Served", up.verdict, KEPT[-1])
+    up.folder.put("kept", *map(app, KEPT))
     for name in KEPT:
         becomes("Served", up.verdict, name)
         for vip in up.addresses(name):

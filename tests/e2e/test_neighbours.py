@@ -110,6 +110,6 @@ def everything(host: Host) -> str:
     """The host's rules, addresses, routes and ARP settings."""
     settings = host.run(["sysctl", "-a", "-r", r"^net\.ipv4\.(conf\..*\.arp_|ip_forward)"]).stdout
     parts = [ruleset(host), settings]
-    for words in ("address", "route show table all", "-6 route show table all", "rule"):
-        parts.append(host.ip(*words.split()))
+    asked = ("address", "route show table all", "-6 route show table all", "rule")
+    parts += [host.ip(*words.split()) for words in asked]
     return "\n".join(parts)

@@ -44,6 +44,7 @@ def _follows(claims: Claims, ledger: Ledger, previous: Plan) -> bool:
         and ledger is previous.ledger
         and claims.config == before.config
         and claims.pools == before.pools
+        and (claims.held is before.held or claims.held ^ before.held <= claims.touched)
     )
 
 

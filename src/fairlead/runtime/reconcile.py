@@ -31,7 +31,7 @@ from fairlead.runtime.lanes import Addresses, Changes, Desired, Lane, Target
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
 ROUND_SHARE = 20
-"""A full round may take one part in so many of the time."""
+"""Looking for a full round may take one part in so many of the time."""
 
 
 async def undisturbed(
@@ -200,6 +200,7 @@ class Reconciler(Generic[Desired, Changes]):
         self._found(set(self._lane.addresses(observed)))
         desired = await undisturbed(self._desired, target.plan)
         changes = await undisturbed(self._lane.diff, desired, observed)
+        looked = monotonic() - started
         self._made = target
         self._later = None
         self.counters.rounds += 1
@@ -207,8 +208,8 @@ class Reconciler(Generic[Desired, Changes]):
         waits = await self._make(changes, target)
         if not (waits or target.spared or self._around.intend):
             await undisturbed(self._driver.prune, desired)
-        now = monotonic()
-        self._full_at = now + max(self._every, ROUND_SHARE * (now - started))
+        # What was made is no cost of looking: probing a contested address must not delay the next.
+        self._full_at = monotonic() + max(self._every, ROUND_SHARE * looked)
 
     async def _follow(
         self, before: Plan, target: Target, changed: frozenset[GroupKey] | None
