@@ -146,8 +146,7 @@ def ledger(state: Path) -> Ledger:
 
 def _unreadable(batch: Batch) -> bool:
     """Whether a problem is about more than one object that has a name and is rejected by it."""
-    named = {str(change.ref) for change in batch.changes if change.problem is not None}
-    return any(problem.message.split(" ")[0].rstrip(":") not in named for problem in batch.problems)
+    return any(problem.ref is None for problem in batch.problems)
 
 
 def held_since(state: Path) -> dict[str, datetime]:

@@ -101,6 +101,7 @@ class ServiceSpec(Struct, frozen=True, gc=False, rename="camel", omit_defaults=T
     type: str = "ClusterIP"
     ports: tuple[ServicePort, ...] | None = None
     selector: dict[str, str] | None = None
+    cluster_ip: str | None = field(name="clusterIP", default=None)
     load_balancer_ip: str | None = field(name="loadBalancerIP", default=None)
     load_balancer_class: str | None = None
     load_balancer_source_ranges: tuple[str, ...] | None = None

@@ -59,7 +59,7 @@ def _service(entry: ServiceEntry, service: Service | None, now: datetime) -> lis
     return [
         entry.name,
         service.spec.type if service else UNKNOWN,
-        "<none>",
+        (service.spec.cluster_ip if service else None) or "<none>",
         ",".join(entry.addresses) or ("<pending>" if waits else ""),
         ports(service) if service else UNKNOWN,
         age(service.metadata.creation_timestamp if service else None, now),
