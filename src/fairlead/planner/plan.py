@@ -97,8 +97,9 @@ class _Draft:
             for vip in outcome.vips:
                 if not self._still(vip):
                     seating.leave(vip)
-        # In order of their keys: a bounded load makes each placement depend on those before.
-        for key in sorted(self.cases):
+        # In order of their keys, as they were opened: a bounded load makes each placement depend on
+        # those before.
+        for key in self.cases:
             for vip in self.outcomes[key].vips:
                 seating.seat(vip)
         return self._close(seating, changed=None)
