@@ -1,7 +1,6 @@
 """``fairlead get``: lists, as ``kubectl get`` prints them."""
 
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,31 +18,12 @@ from fairlead.cli.options import (
     State,
 )
 from fairlead.cli.output import Format, emit, show
+from fairlead.cli.what import SHORT, What
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.cli.inputs import Decision, Reading
-
-
-class What(StrEnum):
-    """What can be listed."""
-
-    SERVICES = "services"
-    VIPS = "vips"
-    POOLS = "pools"
-    ENGINES = "engines"
-    REJECTIONS = "rejections"
-
-
-SHORT = {
-    "svc": What.SERVICES,
-    "service": What.SERVICES,
-    "vip": What.VIPS,
-    "pool": What.POOLS,
-    "engine": What.ENGINES,
-    "rejection": What.REJECTIONS,
-}
 
 
 def what_of(text: str) -> What:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from fairlead.cli.get import What
 from fairlead.cli.inputs import Decision
+from fairlead.cli.what import What
 from fairlead.publish import inventory, tables
 from fairlead.publish.contract import ServiceEntry
 from fairlead.publish.document import document
