@@ -358,3 +358,17 @@ def test_delays_double_up_to_a_limit_with_jitter_and_start_over() -> None:
     assert round(still.next(), 6) == 1.0
     least = Backoff(first=1.0, longest=5.0, jitter=lambda: 0.0)
     assert [least.next() for _ in range(3)] == [0.5, 1.0, 2.0]
+
+
+def test_an_address_that_is_handed_over_is_taken_soon() -> None:
+    async def scenario() -> None:
+        engine = Engine(every=60.0)
+        engine.lan.hold(A)
+        async with running(engine):
+            engine.offer(Target(ONE))
+            await until(lambda: bool(engine.lan.conflicts()))
+            assert engine.lan.observe().owned == frozenset()
+            engine.lan.leave(A)
+            await until(lambda: engine.lan.observe().owned == {A})
+
+    asyncio.run(scenario())

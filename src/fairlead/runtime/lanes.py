@@ -88,6 +88,10 @@ class Lane(ABC, Generic[Desired, Changes]):
         """The addresses that changes put in place, and those that they removed, once they are
         made."""
 
+    def contested(self) -> Addresses:
+        """The addresses that somebody else holds, so that they could not be put in place."""
+        return NONE
+
     @abstractmethod
     def doubtful(self, changes: Changes) -> tuple[Addresses, Addresses]:
         """The same when some of the changes failed, so that the other lane errs on the safe
@@ -153,6 +157,9 @@ class L2Lane(Lane[L2Desired, L2Changes]):
         super().__init__(engine)
         self._known = set(known)
         self._contested = contested
+
+    def contested(self) -> Addresses:
+        return frozenset(self._contested())
 
     def compile(self, plan: Plan) -> L2Desired:
         return compile_l2(plan, self.engine)

@@ -12,7 +12,7 @@ Drivers block, so they run in threads; one call at a time, also when the loop is
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from math import inf
 from time import monotonic
@@ -30,6 +30,9 @@ from fairlead.runtime.lanes import Addresses, Changes, Desired, Lane, Target
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
+SOON = (0.5, 1.0, 2.0)
+"""Seconds after which an address that is contested anew is looked at again: another engine that
+hands it over lets go within that time."""
 ROUND_SHARE = 20
 """Looking for a full round may take one part in so many of the time."""
 
@@ -98,6 +101,9 @@ class Reconciler(Generic[Desired, Changes]):
         self._full_at = 0.0
         self._look_at = 0.0 if around.disturbed is not None else inf
         self._retry_at = 0.0
+        self._busy = False
+        self._contested: Addresses = frozenset()
+        self._soon: Iterator[float] = iter(())
 
     def offer(self, target: Target) -> None:
         """Make this true from now on."""
@@ -120,7 +126,8 @@ class Reconciler(Generic[Desired, Changes]):
     def settled(self) -> bool:
         """Whether everything that was offered is in place."""
         ok = self.health is not None and self.health.ok
-        return ok and self._made is self._target and self._later is None
+        made = self._made is self._target and self._later is None
+        return ok and made and not self._busy
 
     def missing(self, plan: Plan) -> frozenset[IPAddress]:
         """The addresses of a plan that are not in place."""
@@ -131,7 +138,9 @@ class Reconciler(Generic[Desired, Changes]):
         while not self._stopping:
             await self._pause()
             if self._target is not None and not self._stopping:
+                self._busy = True
                 await self._step(self._target)
+                self._busy = False
 
     async def withdraw(self) -> bool:
         """Remove everything of the driver's own; after :meth:`run`. Returns whether that worked."""
@@ -184,7 +193,18 @@ class Reconciler(Generic[Desired, Changes]):
             self._backoff.reset()
             self.error = None
             self._tell(ok=True)
+            self._look_again_soon()
         self.counters.seconds = monotonic() - started
+
+    def _look_again_soon(self) -> None:
+        """For addresses that are contested anew, the next full round comes earlier."""
+        contested = self._lane.contested()
+        if contested - self._contested:
+            self._soon = iter(SOON)
+        self._contested = contested
+        wait = next(self._soon, None) if contested else None
+        if wait is not None:
+            self._full_at = min(self._full_at, monotonic() + wait)
 
     async def _disturbed(self, now: float) -> bool:
         if self._around.disturbed is None or now < self._look_at:
