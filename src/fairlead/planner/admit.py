@@ -131,7 +131,7 @@ class _Sitting:
                 continue
             held = self._held(family)
             self.keep = bool(held)
-            served = bool(held) and not self.strict
+            served = self.holding is not None and not self.strict
             everybody = self._by_age()
             for claim in everybody:
                 mine = asked.get(claim.key)
