@@ -13,30 +13,36 @@ if TYPE_CHECKING:
     from fairlead.runtime.report import Reporter
 
 
+Ephemeral = Annotated[
+    bool, typer.Option("--ephemeral", help="Keep the state in a temporary directory.")
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="When stopped, leave addresses and listeners in place.")
+]
+Interfaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--interface",
+        metavar="IF",
+        help="Announce only here. May be given several times.",
+        show_default="all that have a fitting subnet",
+    ),
+]
+Log = Annotated[
+    bool, typer.Option("--log", help="Write JSON lines to standard error instead of text.")
+]
+
+
 def up(
     files: Files,
     state: State = DEFAULT_STATE,
-    ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Keep the state in a temporary directory.")
-    ] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="When stopped, leave addresses and listeners in place.")
-    ] = False,
+    ephemeral: Ephemeral = False,
+    keep: Keep = False,
     engine: Engine = THIS_HOST,
     config: ConfigFile = None,
     yes: Yes = False,
-    interface: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--interface",
-            metavar="IF",
-            help="Announce only here. May be given several times.",
-            show_default="all that have a fitting subnet",
-        ),
-    ] = None,
-    log: Annotated[
-        bool, typer.Option("--log", help="Write JSON lines to standard error instead of text.")
-    ] = False,
+    interface: Interfaces = None,
+    log: Log = False,
 ) -> None:
     """Serve these manifests on this host, follow their edits, and withdraw everything when stopped.
 
