@@ -305,16 +305,16 @@ class Case:
 
     def holding(self) -> Holding:
         """What goes into the ledger. While nobody is served, the last agreement stays on record."""
-        assignments = tuple(
-            sorted(self.held, key=lambda a: (a.slot, a.spot.address.version, int(a.spot.address)))
-        )
+        held = self.held
+        if len(held) > 1:
+            held = sorted(held, key=lambda a: (a.slot, a.spot.address.version, int(a.spot.address)))
+        assignments = tuple(held)
         if not self.members and self.before is not None:
             return Holding(self.group, assignments, self.before.setting, self.before.owners)
-        owners = tuple(
-            sorted(Owner(p.protocol, p.port, c.ref) for c in self.members for p in c.listeners)
-        )
+        owners = [Owner(p.protocol, p.port, c.ref) for c in self.members for p in c.listeners]
+        owners.sort()
         setting = self.lead.setting if self.members else ""
-        return Holding(self.group, assignments, setting, owners)
+        return Holding(self.group, assignments, setting, tuple(owners))
 
 
 def settle(cases: Sequence[Case], book: Book, members_of: MembersOf) -> None:

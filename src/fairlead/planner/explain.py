@@ -11,7 +11,7 @@ from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Outcome, Plan, Vip
 from fairlead.model.verdict import Verdict
 from fairlead.planner import reasons
-from fairlead.planner.place import candidates, eligible, ready
+from fairlead.planner.place import candidates, eligible, ready, roster_of
 from fairlead.planner.verdicts import message, verdict
 from fairlead.planner.want import admits
 
@@ -159,7 +159,7 @@ def _engines(plan: Plan, outcome: Outcome) -> Iterator[Candidate]:
         if rule is None:
             yield Candidate("engine", vip.engine_group, False, "no such engine group")
             continue
-        order, _ = candidates(vip, rule)
+        order, _ = candidates(vip, roster_of(rule, vip.role))
         names = eligible(rule.engines, vip.role)
         active = plan.placement.active.get(vip.key, ())
         for engine in sorted(rule.engines):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Claim, Pool
 from fairlead.model.ledger import EXTERNAL, Assignment, Holding
+from fairlead.model.names import Ref
 from fairlead.model.objects import Announce
 from fairlead.model.plan import Listener, Outcome, Translation, Vip
 from fairlead.model.verdict import Reason, State, Verdict
@@ -85,6 +86,12 @@ def _announce(claim: Claim, pool: Pool | None) -> Announce:
     return claim.announce or (pool.announce if pool else "l2")
 
 
+def _refs(members: Sequence[Claim]) -> tuple[Ref, ...]:
+    if len(members) == 1:
+        return (members[0].ref,)
+    return tuple(sorted({claim.ref for claim in members}))
+
+
 def _pools(assignments: Sequence[Assignment]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(a.pool for a in assignments if a.pool))
 
@@ -101,7 +108,7 @@ def _vips(case: Case, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip, ..
         group=case.group,
         addresses=tuple(a.spot.address for a in external),
         pools=names,
-        members=tuple(sorted({claim.ref for claim in case.members})),
+        members=_refs(case.members),
         listeners=tuple(listeners),
         engine_group=first.engine_group,
         announce=_announce(first, pools.get(names[0]) if names else None),

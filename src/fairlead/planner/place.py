@@ -12,6 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from math import ceil
+from typing import NamedTuple
 
 from immutables import Map, MapMutation
 
@@ -71,13 +72,27 @@ def cluster_nodes(engines: tuple[Engine, ...]) -> frozenset[str]:
     return frozenset(e.name for e in engines if e.node)
 
 
-def candidates(vip: Vip, rule: EngineRule) -> tuple[Order, frozenset[str]]:
+class Roster(NamedTuple):
+    """An engine group as one role sees it: the order of preference by slot, who can serve now, and
+    who of all is a node of the cluster."""
+
+    table: tuple[Order, ...]
+    able: frozenset[str]
+    nodes: frozenset[str]
+
+
+def roster_of(rule: EngineRule, role: Role) -> Roster:
+    """The roster of a group. Its cost grows with the engines, so keep it for many VIPs."""
+    engines = rule.engines
+    return Roster(orders(eligible(engines, role)), ready(engines), cluster_nodes(engines))
+
+
+def candidates(vip: Vip, roster: Roster) -> tuple[Order, frozenset[str]]:
     """The order of preference of a VIP, and which of it may hold it now."""
-    names = eligible(rule.engines, vip.role)
-    able = ready(rule.engines)
+    able = roster.able
     if vip.nodes is not None:
-        able = able & (vip.nodes | (able - cluster_nodes(rule.engines)))
-    return orders(names)[slot_of(vip)], able
+        able = able & (vip.nodes | (able - roster.nodes))
+    return roster.table[slot_of(vip)], able
 
 
 def placed(plan: Plan, vip: Vip) -> Placed:
@@ -86,7 +101,7 @@ def placed(plan: Plan, vip: Vip) -> Placed:
     rule = plan.claims.engine_rules.get(vip.engine_group)
     if rule is None:
         return Placed(active)
-    order, able = candidates(vip, rule)
+    order, able = candidates(vip, roster_of(rule, vip.role))
     next_best = [name for name in order if name in able and name not in active]
     return Placed(active, tuple(next_best[:STANDBYS]))
 
@@ -100,6 +115,7 @@ class Seating:
         self.counts = before.counts.mutate()
         self.away = before.away
         self._before = before
+        self._rosters: dict[tuple[str, Role], Roster] = {}
         self._loads: dict[str, MapMutation[VipKey, int]] = {}
 
     def leave(self, vip: Vip) -> None:
@@ -127,21 +143,22 @@ class Seating:
         present = self.active.get(vip.key, ())
         if rule is None or not present:
             return
-        order, _ = candidates(vip, rule)
+        order, _ = candidates(vip, self._roster(rule, vip.role))
         chosen = self._choose(vip, rule, ())
         rank = {name: n for n, name in enumerate(order)}
         if max(rank[n] for n in chosen) < max(rank.get(n, len(order)) for n in present):
             self._move(vip.key, present, chosen)
 
     def _choose(self, vip: Vip, rule: EngineRule, present: Sequence[str]) -> Order:
-        order, able = candidates(vip, rule)
+        roster = self._roster(rule, vip.role)
+        order, able = candidates(vip, roster)
         # a VIP whose role changed (a DNAT came or went) may stay only where that role is
         stay = tuple(name for name in present if name in able and name in order)
         scale = rule.min_scale if rule.mode == "ActiveActive" else 1
         if len(stay) >= scale:
             return stay[:scale]
         spare = scale - len(stay)
-        limit = self._limit(rule, scale)
+        limit = self._limit(rule, scale, alive=len(roster.able) or 1)
         free = (n for n in order if n in able and n not in stay)
         chosen = tuple(islice((n for n in free if len(self._load(n)) < limit), spare))
         if len(chosen) < spare and not rule.max_vips:
@@ -149,8 +166,13 @@ class Seating:
             chosen += tuple(islice(over, spare - len(chosen)))
         return (*stay, *chosen)
 
-    def _limit(self, rule: EngineRule, scale: int) -> int:
-        alive = len(ready(rule.engines)) or 1
+    def _roster(self, rule: EngineRule, role: Role) -> Roster:
+        roster = self._rosters.get((rule.name, role))
+        if roster is None:
+            roster = self._rosters[rule.name, role] = roster_of(rule, role)
+        return roster
+
+    def _limit(self, rule: EngineRule, scale: int, *, alive: int) -> int:
         bound = ceil(BOUND * self.counts.get(rule.name, 0) * scale / alive)
         return min(bound, rule.max_vips) if rule.max_vips else bound
 
