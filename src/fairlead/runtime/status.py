@@ -206,8 +206,8 @@ def _contested(conflict: Conflict) -> Impediment:
     return Impediment(
         conflict.address,
         Code.ADDRESS_IN_USE,
-        f"{canonical(conflict.address)} is used by {conflict.mac} on {conflict.interface}, which "
-        "is not Fairlead's: it is not taken. It is probed again and served once it is free.",
+        f"{canonical(conflict.address)} is used by another host, {conflict.mac} on "
+        f"{conflict.interface}: it is not taken. It is probed again and served once it is free.",
     )
 
 
