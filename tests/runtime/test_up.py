@@ -106,7 +106,7 @@ def test_an_emptied_folder_is_refused_and_everything_goes_on(tmp_path: Path) -> 
             await until(lambda: len(house.told.refusals) == 1)
             house.write(service("new"), "new.yaml")
             await until(lambda: len(house.addresses) == 21)
-            assert len(house.told.verdict_of) == 21
+            await until(lambda: len(house.told.verdict_of) == 21)
             (house.folder / "new.yaml").unlink()
             house.write(POOL + services(20))
             await until(lambda: house.told.refusals[-1] is None)
