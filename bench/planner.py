@@ -30,7 +30,7 @@ from fairlead.model.objects import EngineGroup, EngineGroupSpec
 from fairlead.model.plan import Plan
 from fairlead.model.world import Change, World
 from fairlead.planner import plan
-from fairlead.runtime.collection import settle, uncollected
+from fairlead.sources.collection import settle, uncollected
 from fairlead.sources.files import FileSource
 
 SERVICES = 50_000

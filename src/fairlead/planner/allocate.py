@@ -77,6 +77,9 @@ class Case:
         """Leave members out, with a reason."""
         for claim in claims:
             self.refused[claim.key] = Refusal(state, reason)
+        self._go_on_without(claims)
+
+    def _go_on_without(self, claims: Sequence[Claim]) -> None:
         gone = {claim.key for claim in claims}
         self.members = [c for c in self.members if c.key not in gone]
 
@@ -222,8 +225,7 @@ class Case:
         if self.external():
             others = []
         self._left_out += asking + others
-        gone = {c.key for c in (*asking, *others)}
-        self.members = [c for c in self.members if c.key not in gone]
+        self._go_on_without(asking + others)
         self.wish = wishes(self.members)
         self.want = want_of(self.members or self.admission.claims, self.book)
 

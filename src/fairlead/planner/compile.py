@@ -38,7 +38,7 @@ def compile_l4(plan: Plan, engine: str) -> L4Desired:
 
 def delta_l4(before: Plan, after: Plan, engine: str) -> L4Changes:
     """What changes for the engine's L4 data plane; its cost follows the change, not the plan."""
-    if after.changed is None or _serves(before, engine) != _serves(after, engine):
+    if after.changed is None or not _serves_the_same(before, after, engine):
         return diff_l4(compile_l4(after, engine), compile_l4(before, engine))
     old: Rows = {}
     new: Rows = {}
@@ -56,7 +56,7 @@ def compile_l2(plan: Plan, engine: str, known: Ledger | None = None) -> L2Desire
     """The addresses the engine holds on its LANs. ``known``: the ledger before; an address that it
     never saw is fresh."""
     owned = {
-        Spot(_space(plan, vip), address): None
+        Spot(_space(plan, vip), address)
         for vip in plan.vips()
         for address in _owned(plan, vip, engine)
     }
@@ -72,7 +72,7 @@ def delta_l2(before: Plan, after: Plan, engine: str) -> L2Changes:
         return diff_l2(compile_l2(after, engine, before.ledger), compile_l2(before, engine))
     old, new = (
         {
-            Spot(_space(plan, vip), address): None
+            Spot(_space(plan, vip), address)
             for key in after.changed or ()
             for vip in _vips(plan.outcomes.get(key))
             for address in _owned(plan, vip, engine)
@@ -99,8 +99,14 @@ def _owned(plan: Plan, vip: Vip, engine: str) -> tuple[IPAddress, ...]:
     return vip.addresses if vip.announce == "l2" and engine in active else ()
 
 
-def _fresh(owned: dict[Spot, None], known: Ledger) -> frozenset[IPAddress]:
+def _fresh(owned: set[Spot], known: Ledger) -> frozenset[IPAddress]:
     return frozenset(s.address for s in owned if s not in known.holders and s not in known.released)
+
+
+def _serves_the_same(before: Plan, after: Plan, engine: str) -> bool:
+    if before.claims.engine_rules is after.claims.engine_rules:
+        return True
+    return _serves(before, engine) == _serves(after, engine)
 
 
 def _serves(plan: Plan, engine: str) -> tuple[tuple[str, EngineRule], ...]:

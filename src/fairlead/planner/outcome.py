@@ -17,9 +17,9 @@ def outcome_of(case: Case, holding: Holding, pools: dict[str, Pool]) -> Outcome:
     """What became of one group that now has this holding."""
     vips = _vips(case, holding, pools) if case.members else ()
     addresses = vips[0].addresses if vips else ()
-    if any(vip.announce == "bgp" for vip in vips):
-        case.warnings += (reasons.not_announced(),)
-    verdicts = tuple(_verdict(case, claim, addresses) for claim in case.admission.claims)
+    silent = any(vip.announce == "bgp" for vip in vips)
+    warnings = (*case.warnings, reasons.not_announced()) if silent else case.warnings
+    verdicts = tuple(_verdict(case, c, addresses, warnings) for c in case.admission.claims)
     return Outcome(
         group=case.group,
         claims=case.admission.claims,
@@ -30,7 +30,9 @@ def outcome_of(case: Case, holding: Holding, pools: dict[str, Pool]) -> Outcome:
     )
 
 
-def _verdict(case: Case, claim: Claim, addresses: Sequence[IPAddress]) -> Verdict:
+def _verdict(
+    case: Case, claim: Claim, addresses: Sequence[IPAddress], warnings: tuple[Reason, ...]
+) -> Verdict:
     refusal = case.refused.get(claim.key)
     if refusal is not None:
         return Verdict(
@@ -50,7 +52,7 @@ def _verdict(case: Case, claim: Claim, addresses: Sequence[IPAddress]) -> Verdic
         group=case.group,
         addresses=_own(claim, addresses),
         hostname=claim.hostname,
-        warnings=claim.warnings + case.warnings,
+        warnings=claim.warnings + warnings,
     )
 
 

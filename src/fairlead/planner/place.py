@@ -102,8 +102,8 @@ def placed(plan: Plan, vip: Vip) -> Placed:
     if rule is None:
         return Placed(active)
     order, able = candidates(vip, roster_of(rule, vip.role))
-    next_best = [name for name in order if name in able and name not in active]
-    return Placed(active, tuple(next_best[:STANDBYS]))
+    next_best = (name for name in order if name in able and name not in active)
+    return Placed(active, tuple(islice(next_best, STANDBYS)))
 
 
 class Seating:

@@ -13,9 +13,9 @@ from immutables import Map
 
 from fairlead.model.ledger import Ledger, Spot
 from fairlead.runtime import schema
-from fairlead.runtime.collection import uncollected
 from fairlead.runtime.lock import StateError
 from fairlead.runtime.rows import RowError, holdings_of, spot_of, time_of
+from fairlead.sources.collection import uncollected
 
 BUSY_SECONDS = 5.0
 Read = TypeVar("Read")

@@ -16,10 +16,10 @@ from typing import Self
 from fairlead.model.ledger import Ledger
 from fairlead.model.names import GroupKey
 from fairlead.runtime import reading, schema
-from fairlead.runtime.collection import uncollected
 from fairlead.runtime.lock import StateError, StateInUse, WriterLock
 from fairlead.runtime.reading import BUSY_SECONDS, StateUnreadable, Times, explained
 from fairlead.runtime.rows import Difference, difference, time_text
+from fairlead.sources.collection import uncollected
 
 __all__ = ["LedgerStore", "StateError", "StateInUse", "StateUnreadable", "Times", "WriteFailed"]
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from fairlead.model.config import Config
-from fairlead.runtime.collection import settle, uncollected
 from fairlead.runtime.commits import Commits
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lanes import L2Lane, L4Lane, Target
@@ -32,6 +31,7 @@ from fairlead.runtime.report import Reporter, Started, Stopped
 from fairlead.runtime.snapshot import known_addresses, last
 from fairlead.runtime.status import Status
 from fairlead.runtime.store import LedgerStore
+from fairlead.sources.collection import settle, uncollected
 from fairlead.sources.files import Batch, FileSource, follow
 
 STATE = Path("/var/lib/fairlead")

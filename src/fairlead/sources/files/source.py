@@ -5,18 +5,17 @@ file being written withdraws nothing; a file that is gone takes its objects with
 guard asks back when that is many). It reads the clock and the disk and nothing else.
 """
 
-import gc
 import io
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from os.path import abspath
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from fairlead.model.names import Ref
 from fairlead.model.world import Change
+from fairlead.sources.collection import uncollected
 from fairlead.sources.files.content import Content, from_stream, reread
 from fairlead.sources.files.entry import Batch, Problem
 from fairlead.sources.files.index import Index
@@ -46,7 +45,7 @@ class FileSource:
     def load(self) -> Batch:
         """Everything there is. Standard input and pipes are read here, once."""
         self._forget()
-        with _uncollected():
+        with uncollected():
             listing = list_files(self.paths)
             said: Said = {}
             self._read_streams(listing.pipes, said)
@@ -56,7 +55,7 @@ class FileSource:
     def refresh(self, changed: Iterable[str | Path] | None = None) -> Batch:
         """What is different now. Files named in ``changed`` are read even if they look the same."""
         forced = frozenset(abspath(path) for path in changed or ())
-        with _uncollected():
+        with uncollected():
             said: Said = {}
             paths = [path for path in self.paths if path not in self._once]
             self._read(list_files(paths), forced, said)
@@ -135,16 +134,3 @@ def _binary(stream: BinaryIO | TextIO) -> BinaryIO:
         return stream  # type: ignore[return-value]  # BinaryIO is what is left
     buffer = getattr(stream, "buffer", None)
     return buffer or io.BytesIO(stream.read().encode(errors="surrogateescape"))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cycle collector: it would look again and again at 100 000 objects without
-    cycles."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
