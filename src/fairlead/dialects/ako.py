@@ -116,6 +116,6 @@ def _traffic(ref: Ref, service: Service, view: View) -> Traffic:
         case "ClusterIP":
             return to_pods(ref, service, view)
         case "NodePort":
-            return to_nodes(ref, service, view, view.cluster.points)
+            return to_nodes(ref, service, view, "Nodes")
         case "NodePortLocal":
             return to_node_ports(ref, service, view)

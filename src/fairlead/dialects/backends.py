@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fairlead.dialects.reading import Hint, invalid, shown
 from fairlead.dialects.statics import special
 from fairlead.model.addresses import IPAddress, parse_address
-from fairlead.model.claim import Backend, ListenerClaim
+from fairlead.model.claim import Backend, ListenerClaim, Via
 from fairlead.model.verdict import Code, Reason
 
 MOST_WARNINGS = 3
@@ -27,6 +27,7 @@ class Traffic(NamedTuple):
     listeners: tuple[ListenerClaim, ...]
     hints: tuple[Hint, ...] = ()
     warnings: tuple[Reason, ...] = ()
+    via: Via = "Pods"
 
 
 def note(doubts: Doubts, reason: Reason) -> None:

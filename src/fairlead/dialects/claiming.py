@@ -55,6 +55,7 @@ def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Tra
         source_ranges=terms.source_ranges,
         internal=wish.internal,
         outside_pools=wish.outside_pools,
+        via=traffic.via,
         labels=service.metadata.labels,
         namespace_labels=view.around(ref.namespace).labels,
         hostname=wish.hostname,

@@ -10,13 +10,14 @@ from fairlead.dialects.endpoints import to_pods
 from fairlead.dialects.facts import Point
 from fairlead.dialects.reading import NODES
 from fairlead.dialects.view import View
-from fairlead.model.claim import Backend, ListenerClaim
+from fairlead.model.claim import Backend, ListenerClaim, Via
 from fairlead.model.kube import Service, ServicePort
 from fairlead.model.names import Ref
 
 
-def to_nodes(ref: Ref, service: Service, view: View, points: tuple[Point, ...]) -> Traffic:
-    """Every port with the nodes that answer its nodePort; ``points`` are the nodes in question."""
+def to_nodes(ref: Ref, service: Service, view: View, via: Via) -> Traffic:
+    """Every port with the nodes that answer its nodePort: all (``Nodes``), or ``Workers`` alone."""
+    points = view.cluster.workers if via == "Workers" else view.cluster.points
     local = service.spec.external_traffic_policy == "Local"
     engines = view.cluster.serving
     serving = any(point.node in engines for point in points)
@@ -32,7 +33,7 @@ def to_nodes(ref: Ref, service: Service, view: View, points: tuple[Point, ...]) 
     listeners.sort(key=by_port)
     closed = [f"{port.port}/{port.protocol}" for port in service.ports if not port.node_port]
     warnings = (no_node_port(closed[:5]), *pods.warnings) if closed else pods.warnings
-    return Traffic(tuple(listeners), (NODES, *pods.hints), warnings)
+    return Traffic(tuple(listeners), (NODES, *pods.hints), warnings, via)
 
 
 def _backends(

@@ -53,7 +53,7 @@ def to_node_ports(ref: Ref, service: Service, view: View) -> Traffic:
     openings = [(pod, tuple(_openings(pod, doubts))) for pod in pods]
     listeners = [_listener(port, openings, doubts) for port in service.ports]
     listeners.sort(key=by_port)
-    return Traffic(tuple(listeners), pod_hint(service), tuple(doubts))
+    return Traffic(tuple(listeners), pod_hint(service), tuple(doubts), "NodePortLocal")
 
 
 def _takes(pod: Pod) -> bool:

@@ -14,6 +14,9 @@ from fairlead.model.verdict import Reason, Verdict
 
 FamilyPolicy = Literal["SingleStack", "PreferDualStack", "RequireDualStack"]
 Role = Literal["engine", "edge"]
+Via = Literal["Pods", "Nodes", "Workers", "NodePortLocal"]
+"""What backends are: pods, the NodePorts of all nodes or of those without the control plane, or the
+node ports that Antrea opened for pods."""
 DEFAULT_SPACE = "default"
 DEFAULT_ENGINES = "default"
 
@@ -68,6 +71,7 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     ``pools``: names or networks to allocate from, empty = any pool that allows it. ``setting``: the
     infra setting whose equality a shared VIP demands. ``local``: externalTrafficPolicy Local.
     ``outside_pools``: its language uses static addresses outside every pool.
+    ``via``: what its backends are.
     ``foreign_class``: it carries our sharing key but names somebody else's class.
     """
 
@@ -90,6 +94,7 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     source_ranges: tuple[IPNetwork, ...] = ()
     internal: InternalTier | None = None
     outside_pools: bool = False
+    via: Via = "Pods"
     foreign_class: str = ""
     labels: dict[str, str] = {}
     namespace_labels: dict[str, str] = {}

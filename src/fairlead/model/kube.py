@@ -19,13 +19,16 @@ NO_TEXT: dict[str, str] = {}
 
 class Metadata(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """ObjectMeta, as far as it matters here. ``creation_timestamp`` is RFC 3339 text, which
-    sorts."""
+    sorts. ``resource_version`` is for writers; objects in a World have none, or every write would
+    look like a change."""
 
     name: Annotated[str, Check(min_length=1, max_length=253)]
     namespace: str = ""
     uid: str = ""
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+    resource_version: str = ""
+    finalizers: tuple[str, ...] | None = None
     label_map: dict[str, str] | None = field(name="labels", default=None)
     annotation_map: dict[str, str] | None = field(name="annotations", default=None)
 
@@ -111,13 +114,25 @@ class ServiceSpec(Struct, frozen=True, gc=False, rename="camel", omit_defaults=T
     ip_families: tuple[str, ...] | None = None
     ip_family_policy: str | None = None
     publish_not_ready_addresses: bool = False
+    allocate_load_balancer_node_ports: bool | None = None
+
+
+class PortStatus(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """core/v1 PortStatus."""
+
+    port: int
+    protocol: str
+    error: str | None = None
 
 
 class LoadBalancerIngress(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """core/v1 LoadBalancerIngress."""
+    """core/v1 LoadBalancerIngress. ``ip_mode``: VIP, or Proxy where a load balancer outside
+    terminates."""
 
     ip: str = ""
     hostname: str = ""
+    ip_mode: str | None = None
+    ports: tuple[PortStatus, ...] | None = None
 
 
 class LoadBalancerStatus(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -126,10 +141,22 @@ class LoadBalancerStatus(Struct, frozen=True, gc=False, rename="camel", omit_def
     ingress: tuple[LoadBalancerIngress, ...] | None = None
 
 
+class StatusCondition(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """meta/v1 Condition. ``last_transition_time`` is RFC 3339 text."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str = ""
+    observed_generation: int = 0
+
+
 class ServiceStatus(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """core/v1 ServiceStatus."""
 
     load_balancer: LoadBalancerStatus | None = None
+    conditions: tuple[StatusCondition, ...] | None = None
 
 
 class Service(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=True):

@@ -113,3 +113,50 @@ class EngineGroup(KubeObject, frozen=True, gc=False, rename="camel", omit_defaul
     CLUSTER = True
 
     spec: EngineGroupSpec
+
+
+class SecretKey(
+    Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """A key of a Secret; the values stay in the Secret."""
+
+    name: Annotated[str, Check(min_length=1, max_length=253)]
+    namespace: str = "fairlead-system"
+    key: str = "password"
+
+
+class BGPPeerSpec(
+    Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """BGPPeer spec: a router, by its address or by the range that it connects from.
+
+    Times are seconds. ``labels`` answer AKO's ``bgpPeerLabels``. ``node_selector``: the engines
+    that speak to it, all by default.
+    """
+
+    peer_asn: Annotated[int, Check(ge=1, le=4294967295)]
+    local_asn: Annotated[int, Check(ge=1, le=4294967295)]
+    address: str = ""
+    listen_range: str = ""
+    port: Annotated[int, Check(ge=1, le=65535)] = 179
+    password: SecretKey | None = None
+    ebgp_multihop: Annotated[int, Check(ge=0, le=255)] = 0
+    keepalive_seconds: Annotated[int, Check(ge=1, le=65535)] = 3
+    hold_seconds: Annotated[int, Check(ge=3, le=65535)] = 9
+    bfd: bool = True
+    communities: tuple[str, ...] | None = None
+    local_preference: Annotated[int, Check(ge=0, le=4294967295)] | None = None
+    as_path_prepend: Annotated[int, Check(ge=0, le=10)] = 0
+    graceful_restart: bool = True
+    labels: tuple[str, ...] | None = None
+    node_selector: Selector | None = None
+
+
+class BGPPeer(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """A router that learns VIPs."""
+
+    KIND = "BGPPeer"
+    GROUP = "fairlead.dev"
+    CLUSTER = True
+
+    spec: BGPPeerSpec

@@ -8,7 +8,7 @@ from immutables import Map
 from msgspec import Struct
 
 from fairlead.model.addresses import IPAddress, IPNetwork
-from fairlead.model.claim import DEFAULT_ENGINES, Backend, Claim, Claims, Role
+from fairlead.model.claim import DEFAULT_ENGINES, Backend, Claim, Claims, Role, Via
 from fairlead.model.ledger import EXTERNAL, Holding, Ledger, Spot
 from fairlead.model.names import GroupKey, Protocol, Ref
 from fairlead.model.objects import Announce
@@ -31,6 +31,7 @@ class Listener(Struct, frozen=True, gc=False):
     kind: ListenerKind = "l4"
     match: str = ""
     pods: tuple[Backend, ...] = ()
+    via: Via = "Pods"
 
 
 class Translation(NamedTuple):

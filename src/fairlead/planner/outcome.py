@@ -79,6 +79,7 @@ def _listeners(claim: Claim) -> tuple[Listener, ...]:
             source_ranges=claim.source_ranges,
             local=claim.local,
             pods=p.pods,
+            via=claim.via,
         )
         for p in claim.listeners
     )

@@ -44,7 +44,7 @@ def _read(ref: Ref, service: Service, view: View, tiers: Tiers) -> Reading:
         pools=tiers.pools,
         internal=tiers.internal,
     )
-    traffic = to_nodes(ref, service, view, view.cluster.workers)
+    traffic = to_nodes(ref, service, view, "Workers")
     return claim_of(ref, service, view, wish=wish, traffic=traffic)
 
 
