@@ -3,8 +3,9 @@
 ``tests/golden/<case>/`` holds ``1.yaml``, ``2.yaml``, … Each is the whole folder at that step, with
 ``base.yaml`` beside it where there is one and ``config.yaml`` for the configuration; the ledger of
 one step is the state of the next. Beside each stands what must come of it: ``N.plan.json`` (the
-contract of ``plan -o json``), ``N.nft.txt`` and ``N.l2.txt`` (what this engine's drivers get) and
-``N.says.txt`` (one line an object). ``make golden`` writes them anew; reviewing the difference is a
+contract of ``plan -o json``), ``N.nft.txt`` and ``N.l2.txt`` (what this engine's drivers get),
+``N.says.txt`` (one line an object) and ``N.kube.json`` (what a controller would write: VirtualIPs
+and the status of Services). ``make golden`` writes them anew; reviewing the difference is a
 duty.
 """
 
@@ -22,6 +23,7 @@ from fairlead.model.config import Config
 from fairlead.model.ledger import Ledger
 from fairlead.model.names import Ref
 from fairlead.model.plan import Plan
+from fairlead.model.virtualip import VirtualIP, VirtualIPSpec
 from fairlead.model.world import Change, World
 from fairlead.planner import (
     compile_l2,
@@ -31,8 +33,10 @@ from fairlead.planner import (
     every_verdict,
     message,
     plan,
+    verdict,
 )
 from fairlead.publish.document import document
+from fairlead.publish.kube import status, virtualips
 from fairlead.runtime.config import load_config
 from fairlead.sources.files import FileSource
 
@@ -67,12 +71,12 @@ def present(world: World) -> Iterator[Ref]:
 def says(decided: Plan) -> str:
     """One line an object: state, reason, addresses, sentence."""
     lines = []
-    for verdict in sorted(every_verdict(decided), key=lambda v: v.ref):
-        addresses = ",".join(a.compressed for a in verdict.addresses) or "-"
-        text = message(decided, verdict.reason) if verdict.reason else ""
-        head = f"{verdict.ref} {verdict.state} {verdict.code or '-'} {addresses}"
+    for said in sorted(every_verdict(decided), key=lambda v: v.ref):
+        addresses = ",".join(a.compressed for a in said.addresses) or "-"
+        text = message(decided, said.reason) if said.reason else ""
+        head = f"{said.ref} {said.state} {said.code or '-'} {addresses}"
         lines.append(f"{head} {text}".rstrip())
-        lines += [f"  warning {w.code}: {message(decided, w)}" for w in verdict.warnings]
+        lines += [f"  warning {w.code}: {message(decided, w)}" for w in said.warnings]
     return "\n".join(lines) + "\n"
 
 
@@ -84,7 +88,28 @@ def outputs(decided: Plan, world: World, ledger: Ledger) -> dict[str, str]:
         "nft.txt": dump_l4(compile_l4(decided, HOST)),
         "l2.txt": dump_l2(compile_l2(decided, HOST)),
         "says.txt": says(decided),
+        "kube.json": published(decided),
     }
+
+
+def published(decided: Plan) -> str:
+    """The objects that a controller would write; what it reads back is the same ledger."""
+    specs: dict[str, VirtualIPSpec] = {}
+    for key in decided.outcomes:
+        specs |= virtualips.specs_of(decided, key, {}) or {}
+    bodies = [virtualips.body_of(name, spec) for name, spec in sorted(specs.items())]
+    read_back = [msgspec.json.decode(body, type=VirtualIP) for body in bodies]
+    ledgered = virtualips.holdings_of(reversed(read_back))
+    assert not ledgered.strays
+    kept = {k: h for k, h in decided.ledger.holdings.items() if decided.outcomes[k].claims}
+    assert ledgered.holdings == kept
+    shown = {
+        str(ref): status.said_of(decided, verdict(decided, ref))._asdict()
+        for ref in sorted({*decided.groups_of, *decided.claims.verdicts})
+        if ref.kind == "Service"
+    }
+    whole = {"services": shown, "virtualips": [msgspec.Raw(body) for body in bodies]}
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1).decode() + "\n"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)

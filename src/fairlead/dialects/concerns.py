@@ -7,13 +7,15 @@ may move from one to another.
 from collections.abc import Iterable, Iterator
 
 from fairlead.dialects.avi import hint as setting_hint
-from fairlead.dialects.index import Index
+from fairlead.dialects.index import Index, User
 from fairlead.model.kube import AviInfraSetting, EndpointSlice, Namespace, Pod, Service
 from fairlead.model.names import Ref
 from fairlead.model.world import World
 
 
-def concerned(touched: Iterable[Ref], before: World, world: World, index: Index) -> set[Ref]:
+def concerned(
+    touched: Iterable[Ref], before: World, world: World, index: Index[Ref]
+) -> set[Ref]:
     """The Services to read again; some may turn out to be gone or as they were."""
     found: set[Ref] = set()
     for ref in touched:
@@ -21,9 +23,9 @@ def concerned(touched: Iterable[Ref], before: World, world: World, index: Index)
             case Service.KIND:
                 found.add(ref)
             case EndpointSlice.KIND:
-                found.update(_of_slice(ref, before, world))
+                found.update(services_of_slice(ref, before, world))
             case Pod.KIND:
-                found.update(_of_pod(ref, before, world, index))
+                found.update(users_of_pod(ref, before, world, index))
             case Namespace.KIND:
                 found.update(_of_namespace(ref.name, before, world))
             case AviInfraSetting.KIND:
@@ -31,14 +33,16 @@ def concerned(touched: Iterable[Ref], before: World, world: World, index: Index)
     return found
 
 
-def _of_slice(ref: Ref, before: World, world: World) -> Iterator[Ref]:
+def services_of_slice(ref: Ref, before: World, world: World) -> Iterator[Ref]:
+    """The Services that an EndpointSlice belonged, or belongs, to."""
     for snapshot in (before, world):
         piece = snapshot.find(EndpointSlice, ref.name, ref.namespace)
         if piece is not None and piece.service:
             yield Ref(Service.KIND, ref.namespace, piece.service)
 
 
-def _of_pod(ref: Ref, before: World, world: World, index: Index) -> Iterator[Ref]:
+def users_of_pod(ref: Ref, before: World, world: World, index: Index[User]) -> Iterator[User]:
+    """The users that a pod was, or is, found by."""
     for snapshot in (before, world):
         pod = snapshot.find(Pod, ref.name, ref.namespace)
         labels = pod.metadata.labels.items() if pod else ()

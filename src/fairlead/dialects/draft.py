@@ -60,7 +60,7 @@ class Draft:
             by_ref=self._shared(before.by_ref, claims),
             verdicts=self._shared(before.verdicts, verdicts),
             held=frozenset(held),
-            index=Index().revised(self.hints),
+            index=Index[Ref]().revised(self.hints),
             touched=None if fresh else frozenset(self.touched | (held ^ before.held)),
         )
 
@@ -73,7 +73,7 @@ class Draft:
     def _subjects(self) -> set[Ref]:
         """The objects other than Services that there may be something to say about."""
         shared = (*self.facts.cluster.verdicts, *self.facts.space.verdicts)
-        return {*shared, *self.world.problems}
+        return {*shared, *self.world.problems, *self.world.lingering}
 
     def _shared(self, old: Map[Ref, Value], new: dict[Ref, Value]) -> Map[Ref, Value]:
         """``new`` as a map that takes every equal value from ``old``; notes the others."""
@@ -180,7 +180,9 @@ class Draft:
 
     def _unusable(self, ref: Ref) -> bool:
         """Whether an object exists of which not everything can be read. Addresses that stand on it
-        stay reserved: a typo must not release any."""
+        stay reserved: a typo must not release any. So do those kept for the return of an object."""
+        if ref in self.world.lingering:
+            return True
         if ref in self.world.problems:
             return not self._readable(ref)
         verdict = self.facts.space.verdicts.get(ref) if ref.kind == AddressPool.KIND else None
@@ -197,7 +199,7 @@ class Draft:
         by_ref: Map[Ref, tuple[Claim, ...]],
         verdicts: Map[Ref, Verdict],
         held: Iterable[Ref],
-        index: Index,
+        index: Index[Ref],
         touched: frozenset[Ref] | None,
     ) -> Translated:
         cluster, space = self.facts

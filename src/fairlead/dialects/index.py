@@ -1,34 +1,34 @@
 """Which readings depend on which other object, so that its change finds the Services it concerns.
 
 Only what cannot be seen from the object itself is kept: pods by one label of the selector that
-found them, AviInfraSettings by name, nodes as a whole.
+found them, AviInfraSettings by name, nodes as a whole. What is indexed are Services, or the groups
+that an agent serves.
 """
+
+from typing import Generic, TypeVar
 
 from immutables import Map
 from msgspec import Struct
 
 from fairlead.dialects.reading import Hint
-from fairlead.model.names import Ref
 
-Users = Map[Ref, bool]
-"""A persistent set: the values mean nothing."""
-NOBODY: Users = Map()
+User = TypeVar("User")
 
 
-class Index(Struct, frozen=True):
-    """Hints by object, and objects by hint."""
+class Index(Struct, Generic[User], frozen=True):
+    """Hints by user, and users by hint: persistent sets, whose values mean nothing."""
 
-    hints: Map[Ref, tuple[Hint, ...]] = Map()
-    users: Map[Hint, Users] = Map()
+    hints: Map[User, tuple[Hint, ...]] = Map()
+    users: Map[Hint, Map[User, bool]] = Map()
 
-    def users_of(self, hint: Hint) -> Users:
-        """The objects whose reading gave that hint."""
-        return self.users.get(hint, NOBODY)
+    def users_of(self, hint: Hint) -> Map[User, bool]:
+        """The users whose reading gave that hint."""
+        return self.users.get(hint, Map())
 
-    def revised(self, changes: dict[Ref, tuple[Hint, ...]]) -> "Index":
+    def revised(self, changes: dict[User, tuple[Hint, ...]]) -> "Index[User]":
         """The index after some readings changed."""
-        gone: dict[Hint, list[Ref]] = {}
-        come: dict[Hint, list[Ref]] = {}
+        gone: dict[Hint, list[User]] = {}
+        come: dict[Hint, list[User]] = {}
         hints = self.hints.mutate()
         for ref, now in changes.items():
             before = hints.get(ref, ())
@@ -47,11 +47,12 @@ class Index(Struct, frozen=True):
         return Index(hints.finish(), self._regrouped(gone, come))
 
     def _regrouped(
-        self, gone: dict[Hint, list[Ref]], come: dict[Hint, list[Ref]]
-    ) -> Map[Hint, Users]:
+        self, gone: dict[Hint, list[User]], come: dict[Hint, list[User]]
+    ) -> Map[Hint, Map[User, bool]]:
         users = self.users.mutate()
         for hint in gone.keys() | come.keys():
-            members = users.get(hint, NOBODY).mutate()
+            empty: Map[User, bool] = Map()
+            members = users.get(hint, empty).mutate()
             for ref in gone.get(hint, ()):
                 members.pop(ref, None)
             for ref in come.get(hint, ()):

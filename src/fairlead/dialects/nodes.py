@@ -8,6 +8,7 @@ from fairlead.model.addresses import IPAddress, parse_address
 from fairlead.model.kube import Node
 from fairlead.model.names import Ref
 from fairlead.model.verdict import Reason, Verdict
+from fairlead.model.virtualip import VirtualIP
 
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 KINDS = frozenset({"InternalIP", "ExternalIP"})
@@ -42,6 +43,18 @@ def own_addresses(nodes: Iterable[Node]) -> tuple[dict[IPAddress, Ref], dict[Ref
             else:
                 owners.setdefault(address, node.ref)
     return owners, verdicts
+
+
+def reserved(objects: Iterable[VirtualIP]) -> dict[IPAddress, Ref]:
+    """The addresses that somebody reserved by hand; text that is no address reserves nothing."""
+    found: dict[IPAddress, Ref] = {}
+    for one in objects:
+        if one.spec.reserve:
+            try:
+                found[parse_address(one.spec.address)] = one.ref
+            except ValueError:
+                continue
+    return found
 
 
 def _addresses(node: Node) -> Iterator[tuple[str, IPAddress | Reason]]:

@@ -35,6 +35,22 @@ def slice_backends(
     return in_order(ready or draining)
 
 
+def nodes_of(pieces: tuple[EndpointSlice, ...]) -> frozenset[str] | None:
+    """The nodes where a Service has endpoints, whatever their ports and families; None where that
+    is not known of all, or there are none."""
+    ready: set[str] = set()
+    draining: set[str] = set()
+    for piece in pieces:
+        for endpoint in (piece.endpoints or ()) if piece.address_type != "FQDN" else ():
+            state = endpoint.conditions
+            if state is None or state.ready is not False:
+                ready.add(endpoint.node_name or "")
+            elif state.terminating and state.serving is not False:
+                draining.add(endpoint.node_name or "")
+    nodes = frozenset(ready or draining)
+    return None if not nodes or "" in nodes else nodes
+
+
 def _number(piece: EndpointSlice, port: ServicePort, service: Service) -> int | None:
     """The slice's port for a Service port. A slice written by hand may leave out the name where
     there is only one port to mean."""

@@ -10,9 +10,10 @@ from fairlead.dialects.ranges import coverage
 from fairlead.model.kube import ConfigMap, Node
 from fairlead.model.names import Ref
 from fairlead.model.objects import AddressPool, EngineGroup
+from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import World
 
-CLUSTER_KINDS = frozenset({Node.KIND, EngineGroup.KIND})
+CLUSTER_KINDS = frozenset({Node.KIND, EngineGroup.KIND, VirtualIP.KIND})
 
 
 def shapes_space(ref: Ref) -> bool:
@@ -42,7 +43,11 @@ def renewed(facts: Facts, before: World, world: World, touched: Iterable[Ref]) -
 
 
 def _moved(ref: Ref, before: World, world: World) -> bool:
-    """Whether a change of a node concerns anybody: heartbeats and images do not."""
+    """Whether a change concerns anybody: of a node, heartbeats and images do not; of a VirtualIP,
+    only a reservation does."""
+    if ref.kind == VirtualIP.KIND:
+        pair = before.find(VirtualIP, ref.name), world.find(VirtualIP, ref.name)
+        return any(one is not None and one.spec.reserve for one in pair)
     if ref.kind != Node.KIND:
         return True
     old, new = before.find(Node, ref.name), world.find(Node, ref.name)
@@ -75,6 +80,7 @@ def _cluster(world: World) -> Cluster:
     groups = sorted(world.every(EngineGroup), key=lambda group: group.name)
     names, verdicts = engines.read_aliases(groups)
     owners, doubts = nodes.own_addresses(machines)
+    owners |= nodes.reserved(world.every(VirtualIP))
     rules = engines.read_rules(groups, machines, host=world.host)
     return Cluster(
         engine_rules=Map(rules),

@@ -3,6 +3,7 @@
 from fairlead.dialects.facts import Facts
 from fairlead.dialects.index import Index
 from fairlead.model.claim import Claims
+from fairlead.model.names import Ref
 from fairlead.model.world import World
 
 
@@ -11,4 +12,4 @@ class Translated(Claims, frozen=True, kw_only=True):
 
     world: World = World()
     facts: Facts = Facts()
-    index: Index = Index()
+    index: Index[Ref] = Index()

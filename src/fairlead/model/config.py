@@ -10,6 +10,7 @@ from fairlead.model.desired import Masquerade
 ServiceType = Literal["ClusterIP", "NodePort", "NodePortLocal"]
 StaticOutsidePools = Literal["Dialect", "Allow", "Deny"]
 DialectName = Literal["fairlead", "ako", "kube-vip", "vcd"]
+Dataplane = Literal["cluster", "nft", "none"]
 
 
 class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -20,8 +21,12 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     outside every pool (``Dialect``: only for kube-vip). ``default_dialect`` reads Services that
     name none.
     ``handle_unclassed``: serve Services without a class.
-    ``load_balancer_class_*`` are kube-vip's. ``tombstones``: how many released addresses a pool
-    remembers.
+    ``load_balancer_class_*`` are kube-vip's. ``release_after``: seconds for which an address is
+    kept for the return of a deleted Service. ``tombstones``: how many released addresses a pool
+    remembers. ``dataplane``: who carries the traffic of VIPs: ``nft`` is ours; ``cluster`` is
+    kube-proxy or what stands in for it, and we announce and refuse what is for no listener;
+    ``none``: somebody else does both. ``probe_seconds``: how long to ask who else has an address
+    before it is taken for the first time.
     """
 
     service_type: ServiceType = "ClusterIP"
@@ -33,5 +38,8 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     load_balancer_class_name: str = "kube-vip.io/kube-vip-class"
     load_balancer_class_only: bool = False
     masquerade: Masquerade = "auto"
+    release_after: Annotated[float, Check(ge=0)] = 0.0
     tombstones: Annotated[int, Check(ge=0)] = 1024
     interfaces: tuple[str, ...] = ()
+    dataplane: Dataplane = "nft"
+    probe_seconds: Annotated[float, Check(ge=0.02, le=10)] = 0.5

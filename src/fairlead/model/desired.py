@@ -40,17 +40,23 @@ class L4Listener(Struct, frozen=True, gc=False):
     flow (Service ``sessionAffinityConfig.clientIP.timeoutSeconds``). ``source_ranges``: who may
     connect (``spec.loadBalancerSourceRanges``); empty = everybody. They are kept in one canonical
     form (sorted, without overlaps), so that two rows are equal exactly when they mean the same.
+    ``passes``: somebody else translates it after us (kube-proxy), and all the rest is his to do.
     """
 
     backends: tuple[L4Backend, ...]
     affinity_seconds: int = 0
     source_ranges: tuple[IPNetwork, ...] = ()
     masquerade: Masquerade = "auto"
+    passes: bool = False
 
     def __post_init__(self) -> None:
         """Bring the source ranges into their canonical form."""
         if self.source_ranges:
             force_setattr(self, "source_ranges", merged(self.source_ranges))
+
+
+PASSED = L4Listener((), passes=True)
+"""The one row for whatever the cluster's own proxy carries."""
 
 
 class L4Desired(Struct, frozen=True):

@@ -43,18 +43,21 @@ class Change(NamedTuple):
     """One object as it is now (``None``: it is gone), or why it cannot be used.
 
     With a ``problem`` and no object, what was read before stays in use (DESIGN, "Duplicates").
+    ``lingers``: the object is gone, and what it holds is kept for its return.
     """
 
     ref: Ref
     object: KubeObject | None
     problem: Reason | None = None
+    lingers: bool = False
 
 
 class World(Struct, frozen=True):
     """Everything that was read. ``host`` is the engine that this process runs on, empty for none.
 
     ``tables``: kind -> namespace -> name -> object. ``slices``: (namespace, Service) -> its slices.
-    ``problems``: objects that exist but cannot be used.
+    ``problems``: objects that exist but cannot be used. ``lingering``: objects that are gone, whose
+    addresses are kept for a while.
     """
 
     config: Config = Config()
@@ -62,6 +65,7 @@ class World(Struct, frozen=True):
     tables: Map[str, Map[str, Rows]] = EMPTY
     slices: Map[tuple[str, str], tuple[EndpointSlice, ...]] = EMPTY
     problems: Map[Ref, Reason] = EMPTY
+    lingering: frozenset[Ref] = frozenset()
     revision: int = 0
     journal: tuple[Entry, ...] = ()
 
@@ -119,11 +123,13 @@ class _Evolution:
         self.tables: dict[str, dict[str, Any]] = {}
         self.slices = world.slices.mutate()
         self.problems = world.problems.mutate()
+        self.lingering = world.lingering
         self.touched: set[Ref] = set()
 
     def run(self, changes: Iterable[Change]) -> World:
         for change in changes:
             self._problem(change)
+            self._linger(change)
             if change.object is not None or change.problem is None:
                 self._object(change)
         return self._finish() if self.touched else self.world
@@ -135,6 +141,11 @@ class _Evolution:
                 del self.problems[change.ref]
             else:
                 self.problems[change.ref] = change.problem
+
+    def _linger(self, change: Change) -> None:
+        if change.lingers != (change.ref in self.lingering):
+            self.touched.add(change.ref)
+            self.lingering ^= {change.ref}
 
     def _object(self, change: Change) -> None:
         kind, namespace, name = change.ref
@@ -183,6 +194,7 @@ class _Evolution:
             tables=tables.finish(),
             slices=self.slices.finish(),
             problems=self.problems.finish(),
+            lingering=self.lingering,
             revision=revision,
             journal=self._journal(revision),
         )

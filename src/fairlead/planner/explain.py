@@ -147,7 +147,7 @@ def why_address(plan: Plan, spot: Spot, group: GroupKey, chosen: str) -> str:
         return f"held for {reasons.named(sorted(holding.members if holding else ()))}"
     node = plan.claims.node_addresses.get(spot.address)
     if node is not None:
-        return f"the own address of {node}"
+        return f"the own address of {node}" if node.kind == "Node" else f"reserved by {node}"
     if spot in plan.ledger.released:
         return "released before; handed out again last"
     return "free"

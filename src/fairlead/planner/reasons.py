@@ -112,10 +112,11 @@ def beside(asking: Sequence[Claim], reason: Reason) -> Reason:
 
 
 def node_address(address: IPAddress, node: Ref) -> Reason:
-    """The static address is a node's own."""
+    """The static address is a node's own, or reserved."""
+    why = "is the own address of" if node.kind == "Node" else "is reserved by"
     return Reason(
         Code.ADDRESS_IN_USE,
-        f"static address {address.compressed} is the own address of {node}; a VIP must not be.",
+        f"static address {address.compressed} {why} {node}; a VIP must not be.",
         conflicts=(node,),
     )
 

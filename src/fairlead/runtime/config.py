@@ -32,8 +32,11 @@ class ConfigError(Exception):
     why."""
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load_config(
+    path: Path | None, environ: Mapping[str, str], *, defaults: Mapping[str, Any] | None = None
+) -> Config:
     """The configuration from a file (None: there is none) and the environment, which wins.
+    ``defaults`` are those of a role, for keys that neither names.
 
     Raises :class:`ConfigError`.
     """
@@ -44,7 +47,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         if variable in environ:
             values[key] = _parsed(key, environ[variable])
             _checked({key: values[key]}, where=f"environment variable {variable}")
-    return _checked(values, where="the configuration")
+    return _checked({**(defaults or {}), **values}, where="the configuration")
 
 
 def variables() -> dict[str, str]:
@@ -82,4 +85,6 @@ def _parsed(key: str, text: str) -> Any:
         return TRUTH.get(text.strip().lower(), text)
     if kind == tuple[str, ...]:
         return [part.strip() for part in text.split(",") if part.strip()]
-    return int(text) if re.fullmatch(r"-?\d{1,18}", text) and kind is not str else text
+    if kind is str or not re.fullmatch(r"-?\d{1,18}(\.\d{1,9})?", text):
+        return text
+    return float(text) if "." in text else int(text)

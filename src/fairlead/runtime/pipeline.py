@@ -72,10 +72,20 @@ class _Choice(NamedTuple):
 
 
 class Pipeline:
-    """World, claims and plan so far. ``host`` is the engine this runs on."""
+    """World, claims and plan so far, from nothing: ``host`` is the engine this runs on."""
 
     def __init__(self, config: Config, host: str, ledger: Ledger) -> None:
-        self._world = World(config=config, host=host)
+        self._start(World(config=config, host=host), ledger)
+
+    @classmethod
+    def over(cls, world: World, ledger: Ledger) -> "Pipeline":
+        """A pipeline whose world was read already; the first :meth:`feed` plans all of it."""
+        pipeline = cls.__new__(cls)
+        pipeline._start(world, ledger)
+        return pipeline
+
+    def _start(self, world: World, ledger: Ledger) -> None:
+        self._world = world
         self._ledger = ledger
         self._claims: Claims | None = None
         self._plan: Plan | None = None
@@ -101,6 +111,10 @@ class Pipeline:
     def confirm(self) -> Step:
         """Somebody wants it so: apply what the guard holds back."""
         return self._accept(self._attempt(_Choice([*self._pending.values()], [])), None)
+
+    def everything(self) -> World:
+        """The world with all that was read, also what the guard holds back."""
+        return self._world.evolve(self._pending.values())
 
     def _choices(self, pending: list[Change], batch: list[Change]) -> Iterator[_Choice]:
         """Ways to take a batch that was refused as a whole, from most of it to nothing."""

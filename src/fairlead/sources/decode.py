@@ -47,6 +47,11 @@ def decode(data: Mapping[str, Any]) -> Decoded:
             return kind
         case Fault():
             return Invalid(_known_ref(data), kind)
+    return decode_as(data, kind)
+
+
+def decode_as(data: Mapping[str, Any], kind: type[KubeObject]) -> KubeObject | Invalid:
+    """One object whose kind is known."""
     try:
         item = msgspec.convert(data, kind)
     except msgspec.ValidationError as error:

@@ -18,7 +18,8 @@ from fairlead.model.kube import (
     Pod,
     Service,
 )
-from fairlead.model.objects import AddressPool, EngineGroup
+from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
+from fairlead.model.virtualip import VirtualIP
 
 KINDS: Final[Mapping[tuple[str, str], type[KubeObject]]] = {
     ("v1", "Service"): Service,
@@ -31,6 +32,8 @@ KINDS: Final[Mapping[tuple[str, str], type[KubeObject]]] = {
     ("ako.vmware.com/v1beta1", "AviInfraSetting"): AviInfraSetting,
     ("fairlead.dev/v1alpha1", "AddressPool"): AddressPool,
     ("fairlead.dev/v1alpha1", "EngineGroup"): EngineGroup,
+    ("fairlead.dev/v1alpha1", "BGPPeer"): BGPPeer,
+    ("fairlead.dev/v1alpha1", "VirtualIP"): VirtualIP,
 }
 """(apiVersion, kind) -> its type."""
 

@@ -1,0 +1,1 @@
+"""What Fairlead writes to the Kubernetes API, as values: VirtualIPs, Service status, Events."""

@@ -1,0 +1,36 @@
+"""Warnings as core/v1 Events, on the object that they are about."""
+
+import msgspec
+
+from fairlead.model.names import Ref
+from fairlead.publish.kube.status import Said
+
+COMPONENT = "fairlead-controller"
+
+
+def event_of(ref: Ref, uid: str, said: Said, *, name: str, now: str) -> bytes:
+    """A Warning as JSON. ``name`` names exactly this warning, so that it exists once; ``now`` is
+    RFC 3339."""
+    about = {
+        "apiVersion": "v1",
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "uid": uid,
+    }
+    return msgspec.json.encode(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": ref.namespace},
+            "involvedObject": about,
+            "type": "Warning",
+            "reason": said.reason,
+            "message": said.message,
+            "source": {"component": COMPONENT},
+            "reportingComponent": COMPONENT,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+    )

@@ -1,0 +1,1 @@
+"""``fairlead controller``: allocates and reports, one replica at a time."""

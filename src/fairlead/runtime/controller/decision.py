@@ -1,0 +1,79 @@
+"""What the leader decides: the pipeline over the cluster's world, and what has to be written.
+
+It starts from the published ledger (VirtualIPs), completed from what Services show, so a restart,
+another leader, or another implementation's cluster changes no address.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from fairlead.dialects.translate import translate
+from fairlead.model.addresses import IPAddress
+from fairlead.model.ledger import Ledger
+from fairlead.model.names import GroupKey, Ref
+from fairlead.model.plan import Plan
+from fairlead.model.world import Change, World
+from fairlead.planner.adopt import adopted
+from fairlead.runtime.pipeline import Pipeline, Step
+from fairlead.runtime.verdicts import touched
+
+Keys = list[GroupKey | Ref]
+
+
+class Decided(NamedTuple):
+    """A step, and what may have to be written because of it."""
+
+    step: Step
+    keys: Keys
+
+
+class Start(Struct, frozen=True):
+    """What a new leader starts from. ``shown``: the addresses in the status of Services."""
+
+    world: World
+    ledger: Ledger
+    shown: dict[Ref, tuple[IPAddress, ...]]
+
+
+class Decision:
+    """One leader's decisions, from its start on."""
+
+    def __init__(self, start: Start) -> None:
+        ledger = _completed(start)
+        self._pipeline = Pipeline.over(start.world, ledger)
+        self._plan: Plan | None = None
+
+    def feed(self, changes: Iterable[Change], explicit: frozenset[Ref]) -> Decided:
+        """Take changes and decide."""
+        return self._decided(self._pipeline.feed(changes, explicit))
+
+    def everything(self) -> World:
+        """The world with all that was read."""
+        return self._pipeline.everything()
+
+    def _decided(self, step: Step) -> Decided:
+        before, self._plan = self._plan, step.plan
+        refs = touched(before, step.plan)
+        groups = step.plan.changed
+        if before is None or groups is None or refs is None:
+            return Decided(step, [*step.plan.outcomes, *step.plan.claims.verdicts])
+        return Decided(step, [*groups, *units_of(step.plan, refs)])
+
+
+def _completed(start: Start) -> Ledger:
+    """The ledger with what unknown groups show."""
+    known = {ref for holding in start.ledger.holdings.values() for ref in holding.members}
+    shown = {ref: found for ref, found in start.shown.items() if found and ref not in known}
+    if not shown:
+        return start.ledger
+    return adopted(translate(start.world), start.ledger, shown)
+
+
+def units_of(plan: Plan, keys: Iterable[GroupKey | Ref]) -> Iterator[GroupKey | Ref]:
+    """What to write for these: an object is written with its groups, else by itself. So nobody
+    writes about one object from two sides at once."""
+    for key in keys:
+        groups = plan.groups_of.get(key, ()) if isinstance(key, Ref) else ()
+        yield from groups or (key,)

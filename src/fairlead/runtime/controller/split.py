@@ -1,0 +1,88 @@
+"""A batch from the API, taken apart: what the planner reads, and what the writer must know.
+
+Status, resourceVersion and VirtualIPs never enter the World: they change with every write of ours,
+and a write must not look like a change to plan for.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from fairlead.model.kube import KubeObject, Service
+from fairlead.model.names import GroupKey, Ref
+from fairlead.model.virtualip import VirtualIP
+from fairlead.model.world import Change
+from fairlead.publish.kube.status import NOTHING, bare, stripped
+from fairlead.runtime.controller.seen import Seen, seen_service, seen_vip
+
+
+class Parts(NamedTuple):
+    """``changes`` for the World, the objects that were ``explicit``-ly deleted, and the ``keys`` of
+    what differs from what was seen or written last, so that it may have to be written again."""
+
+    changes: list[Change]
+    explicit: set[Ref]
+    keys: list[GroupKey | Ref]
+
+
+def split(changes: Iterable[Change], explicit: frozenset[Ref], seen: Seen) -> Parts:
+    """Take a batch apart, and note in ``seen`` what the API server has."""
+    parts = Parts([], set(explicit), [])
+    for change in changes:
+        match change.object:
+            case VirtualIP() as one:
+                _vip(change, one, seen, parts)
+            case Service() as one:
+                _service(change, one, seen, parts)
+            case KubeObject() as one:
+                parts.changes.append(change._replace(object=_bare(one)))
+            case None:
+                _gone(change, seen, parts)
+    return parts
+
+
+def _vip(change: Change, one: VirtualIP, seen: Seen, parts: Parts) -> None:
+    if one.spec.reserve:
+        parts.changes.append(change._replace(object=_bare(one)))
+        return
+    before = seen.vips.get(one.name)
+    now = seen_vip(one)
+    if seen.put_vip(one.name, now) and (before is None or before[1:] != now[1:]):
+        parts.keys.append(now.group)
+        if before is not None and before.group != now.group:
+            parts.keys.append(before.group)
+
+
+def _service(change: Change, one: Service, seen: Seen, parts: Parts) -> None:
+    ref = change.ref
+    before, now = seen.services.get(ref), seen_service(one)
+    if not seen.put_service(ref, now):
+        return
+    if now.deleting:
+        # its end is decided; only a finalizer delays it
+        parts.changes.append(Change(ref, None))
+        parts.explicit.add(ref)
+        parts.keys.append(ref)
+        return
+    parts.changes.append(change._replace(object=stripped(one)))
+    shown = before.said if before is not None and before.uid == now.uid else NOTHING
+    if shown != now.said:
+        parts.keys.append(ref)
+
+
+def _gone(change: Change, seen: Seen, parts: Parts) -> None:
+    kind, _, name = change.ref
+    if kind == VirtualIP.KIND:
+        before = seen.drop_vip(name)
+        if before is not None:
+            parts.keys.append(before.group)
+        parts.changes.append(change)  # it may have been a reservation
+        return
+    if kind == Service.KIND and change.problem is None:
+        seen.services.pop(change.ref, None)
+    parts.changes.append(change)
+
+
+def _bare(one: KubeObject) -> KubeObject:
+    return replace(one, metadata=bare(one.metadata))
