@@ -4,14 +4,18 @@ Both generations of the object are read: ``network.names`` (before AKO 1.5.1) an
 ``network.vipNetworks``. Each field that is missing or unknown falls back alone, as in AKO.
 """
 
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from fairlead.dialects.reading import Hint, shown
 from fairlead.dialects.view import View
-from fairlead.model.claim import DEFAULT_ENGINES
+from fairlead.model.claim import DEFAULT_ENGINES, Pool
 from fairlead.model.kube import AviInfraSetting, AviNetwork
 from fairlead.model.objects import Announce
 from fairlead.model.verdict import Code, Reason
+
+Pools = Iterable[Pool]
+Doubts = tuple[Reason, ...]
 
 
 class Effect(NamedTuple):
@@ -45,6 +49,20 @@ def effect_of(name: str, view: View) -> Effect:
     )
 
 
+def doubts_of(setting: AviInfraSetting, *, engines: Container[str], pools: Pools) -> Doubts:
+    """What is wrong with a setting by itself, whoever uses it; AKO rejects it then."""
+    group = setting.spec.se_group
+    network = setting.spec.network or AviNetwork()
+    names = _networks(network)
+    doubts = []
+    if group is not None and group.name not in engines:
+        doubts.append(_unknown_engines(setting, group.name))
+    doubts += _network_doubts(setting.name, network, names)
+    if names and not any(pool.answers_to(names[0]) for pool in pools):
+        doubts.append(_unknown_network(setting, names[0]))
+    return tuple(doubts)
+
+
 def _networks(network: AviNetwork) -> tuple[str, ...]:
     listed = tuple(n.network_name or n.network_uuid for n in network.vip_networks or ())
     return tuple(name for name in listed or network.names or () if name)
@@ -57,11 +75,23 @@ def _engines(setting: AviInfraSetting, view: View) -> tuple[str, tuple[Reason, .
     rule = view.cluster.engine_names.get(group.name)
     if rule is not None:
         return rule, ()
+    return DEFAULT_ENGINES, (_unknown_engines(setting, group.name),)
+
+
+def _unknown_engines(setting: AviInfraSetting, name: str) -> Reason:
     message = (
-        f"AviInfraSetting {setting.name}: seGroup {shown(group.name)} is neither an EngineGroup "
+        f"AviInfraSetting {setting.name}: seGroup {shown(name)} is neither an EngineGroup "
         "nor in the seGroups of one; the default engines serve instead. Add it to an EngineGroup."
     )
-    return DEFAULT_ENGINES, (Reason(Code.UNKNOWN_ENGINE_GROUP, message, (setting.ref,)),)
+    return Reason(Code.UNKNOWN_ENGINE_GROUP, message, (setting.ref,))
+
+
+def _unknown_network(setting: AviInfraSetting, name: str) -> Reason:
+    message = (
+        f"AviInfraSetting {setting.name}: no AddressPool is named {shown(name)} or lists it in "
+        "spec.networks. Add it to a pool."
+    )
+    return Reason(Code.NO_POOL, message, (setting.ref,))
 
 
 def _network_doubts(name: str, network: AviNetwork, names: tuple[str, ...]) -> tuple[Reason, ...]:

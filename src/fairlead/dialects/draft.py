@@ -72,7 +72,8 @@ class Draft:
 
     def _subjects(self) -> set[Ref]:
         """The objects other than Services that there may be something to say about."""
-        shared = (*self.facts.cluster.verdicts, *self.facts.space.verdicts)
+        facts = self.facts
+        shared = (*facts.cluster.verdicts, *facts.space.verdicts, *facts.settings)
         return {*shared, *self.world.problems, *self.world.lingering}
 
     def _shared(self, old: Map[Ref, Value], new: dict[Ref, Value]) -> Map[Ref, Value]:
@@ -121,6 +122,7 @@ class Draft:
         for before, now in (
             (old.cluster.verdicts, new.cluster.verdicts),
             (old.space.verdicts, new.space.verdicts),
+            (old.settings, new.settings),
         ):
             if before is not now:
                 moved.update(before, now)
@@ -162,7 +164,7 @@ class Draft:
     # -- both ------------------------------------------------------------------------------------
 
     def _view(self, *, bulk: bool) -> View:
-        cluster, space = self.facts
+        cluster, space, _ = self.facts
         return View(self.world, cluster=cluster, space=space, bulk=bulk)
 
     def _verdict(self, ref: Ref, reading: Reading) -> Verdict | None:
@@ -173,6 +175,7 @@ class Draft:
             reading.verdict
             or self.facts.cluster.verdicts.get(ref)
             or self.facts.space.verdicts.get(ref)
+            or self.facts.settings.get(ref)
         )
 
     def _refused(self, ref: Ref) -> Verdict:
@@ -202,7 +205,7 @@ class Draft:
         index: Index[Ref],
         touched: frozenset[Ref] | None,
     ) -> Translated:
-        cluster, space = self.facts
+        cluster, space, _ = self.facts
         return Translated(
             config=self.world.config,
             host=self.world.host,

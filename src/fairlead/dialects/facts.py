@@ -66,7 +66,8 @@ class Space(Struct, frozen=True, kw_only=True):
 
 
 class Facts(NamedTuple):
-    """Everything that is shared."""
+    """Everything that is shared. ``settings``: what is wrong with AviInfraSettings."""
 
     cluster: Cluster = Cluster()
     space: Space = Space()
+    settings: Map[Ref, Verdict] = Map()

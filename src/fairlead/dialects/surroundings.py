@@ -4,16 +4,21 @@ from collections.abc import Iterable
 
 from immutables import Map
 
-from fairlead.dialects import engines, nodes, pools, vcd
+from fairlead.dialects import avi, engines, nodes, pools, vcd
 from fairlead.dialects.facts import Cluster, Facts, Space
 from fairlead.dialects.ranges import coverage
-from fairlead.model.kube import ConfigMap, Node
+from fairlead.dialects.reading import accepted
+from fairlead.model.kube import AviInfraSetting, ConfigMap, Node
 from fairlead.model.names import Ref
 from fairlead.model.objects import AddressPool, EngineGroup
+from fairlead.model.verdict import Verdict
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import World
 
 CLUSTER_KINDS = frozenset({Node.KIND, EngineGroup.KIND, VirtualIP.KIND})
+
+
+SETTING_KINDS = frozenset({AviInfraSetting.KIND, EngineGroup.KIND, AddressPool.KIND})
 
 
 def shapes_space(ref: Ref) -> bool:
@@ -25,13 +30,14 @@ def shapes_space(ref: Ref) -> bool:
 
 def facts_of(world: World) -> Facts:
     """The facts of a world, from nothing."""
-    return Facts(_cluster(world), _space(world))
+    cluster, space = _cluster(world), _space(world)
+    return Facts(cluster, space, _settings(world, cluster, space))
 
 
 def renewed(facts: Facts, before: World, world: World, touched: Iterable[Ref]) -> Facts:
     """The facts of the world that the ``touched`` objects of ``before`` led to. A part that did not
     change is the identical object."""
-    cluster, space = facts
+    cluster, space, settings = facts
     if world.host != before.host or any(
         ref.kind in CLUSTER_KINDS and _moved(ref, before, world) for ref in touched
     ):
@@ -39,7 +45,10 @@ def renewed(facts: Facts, before: World, world: World, touched: Iterable[Ref]) -
     if any(map(shapes_space, touched)):
         fresh = _space(world)
         space = space if fresh == space else fresh
-    return Facts(cluster, space)
+    if any(ref.kind in SETTING_KINDS for ref in touched):
+        judged = _settings(world, cluster, space)
+        settings = settings if judged == settings else judged
+    return Facts(cluster, space, settings)
 
 
 def _moved(ref: Ref, before: World, world: World) -> bool:
@@ -103,3 +112,13 @@ def _space(world: World) -> Space:
         tiers=provider.tiers,
         verdicts=provider.verdicts.update(verdicts),
     )
+
+
+def _settings(world: World, cluster: Cluster, space: Space) -> Map[Ref, Verdict]:
+    found = {}
+    for setting in world.every(AviInfraSetting):
+        names, given = cluster.engine_names, space.pools
+        doubts = avi.doubts_of(setting, engines=names, pools=given)
+        if doubts:
+            found[setting.ref] = accepted(setting.ref, doubts)
+    return Map(found)

@@ -371,6 +371,13 @@ class AviInfraSettingSpec(Struct, frozen=True, gc=False, rename="camel", omit_de
     l7_settings: L7Settings | None = field(name="l7Settings", default=None)
 
 
+class AviInfraSettingStatus(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """AviInfraSetting status: ``Accepted``, or ``Rejected`` with the error."""
+
+    status: str = ""
+    error: str = ""
+
+
 class AviInfraSetting(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """ako.vmware.com/v1alpha1 and v1beta1 AviInfraSetting, cluster-scoped."""
 
@@ -379,3 +386,4 @@ class AviInfraSetting(KubeObject, frozen=True, gc=False, rename="camel", omit_de
     CLUSTER = True
 
     spec: AviInfraSettingSpec
+    status: AviInfraSettingStatus | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta as Check
 from msgspec import Struct
 
-from fairlead.model.kube import KubeObject
+from fairlead.model.kube import KubeObject, StatusCondition
 
 Announce = Literal["l2", "bgp", "none"]
 Mode = Literal["ActiveStandby", "ActiveActive", "NPlusM"]
@@ -63,6 +63,12 @@ class Sharing(
     cross_namespace: bool = True
 
 
+class ObjectStatus(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """The status of an object of ours: what became of it, as conditions."""
+
+    conditions: tuple[StatusCondition, ...] | None = None
+
+
 class AddressPoolSpec(
     Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -88,6 +94,7 @@ class AddressPool(KubeObject, frozen=True, gc=False, rename="camel", omit_defaul
     CLUSTER = True
 
     spec: AddressPoolSpec
+    status: ObjectStatus | None = None
 
 
 class EngineGroupSpec(
@@ -113,6 +120,7 @@ class EngineGroup(KubeObject, frozen=True, gc=False, rename="camel", omit_defaul
     CLUSTER = True
 
     spec: EngineGroupSpec
+    status: ObjectStatus | None = None
 
 
 class SecretKey(
@@ -160,3 +168,4 @@ class BGPPeer(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=T
     CLUSTER = True
 
     spec: BGPPeerSpec
+    status: ObjectStatus | None = None

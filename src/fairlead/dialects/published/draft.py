@@ -116,7 +116,7 @@ class Draft:
     # -- reading ---------------------------------------------------------------------------------
 
     def _view(self, *, bulk: bool) -> View:
-        cluster, space = self.facts
+        cluster, space, _ = self.facts
         return View(self.world, cluster=cluster, space=space, bulk=bulk)
 
     def _read(

@@ -268,7 +268,8 @@ class Controller:
         """What an earlier leader wrote for objects that ask for nothing any more."""
         groups = [key for key in self._seen.names if key not in plan.outcomes]
         services = (ref for ref, seen in self._seen.services.items() if seen.ours or seen.deleting)
-        return [*groups, *(ref for ref in services if ref not in plan.groups_of)]
+        alone = (ref for ref in services if ref not in plan.groups_of)
+        return [*groups, *alone, *self._seen.objects]
 
     # -- addresses kept for a return -------------------------------------------------------------
 

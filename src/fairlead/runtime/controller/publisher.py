@@ -20,7 +20,7 @@ from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Plan
 from fairlead.model.virtualip import VirtualIP, VirtualIPSpec
 from fairlead.planner import verdict
-from fairlead.publish.kube import status, virtualips
+from fairlead.publish.kube import objects, status, virtualips
 from fairlead.publish.kube.events import event_of
 from fairlead.publish.kube.status import MANAGER, Said
 from fairlead.runtime.controller.api import APPLY, JSON, MERGE, Api, ApiError
@@ -90,6 +90,8 @@ class Publisher:
             await self._group(key)
         elif key.kind == Service.KIND:
             await self._service(key)
+        elif key in self._seen.objects:
+            await self._object(key)
 
     # -- a group ---------------------------------------------------------------------------------
 
@@ -269,6 +271,30 @@ class Publisher:
         except ApiError as error:
             if error.passing or error.status not in (403, 404, 409, 422):
                 raise
+
+    # -- another object --------------------------------------------------------------------------
+
+    async def _object(self, ref: Ref) -> None:
+        seen = self._seen.objects[ref]
+        told = objects.told_of(ref, self.plan.claims.verdicts.get(ref))
+        if told.same(seen.told):
+            return
+        kept = seen.told is not None and seen.told.ok == told.ok
+        told = told._replace(since=seen.told.since if seen.told and kept else _now())
+        body = objects.body_of(ref, told, version=seen.version, now=_now())
+        for path in objects.paths_of(ref):
+            try:
+                where = f"{path}?fieldManager={MANAGER}"
+                answer = await self._send("PATCH", where, body, content_type=MERGE)
+            except ApiError as error:
+                if error.status == 409:
+                    return  # it has changed: the watch tells how, and it comes again
+                if error.status != 404:
+                    raise
+            else:
+                version = _ANSWER.decode(answer).metadata.resource_version
+                self._seen.put_object(ref, replace(seen, version=version, told=told))
+                return
 
     async def _send(
         self, method: str, path: str, body: bytes | None = None, *, content_type: str = JSON

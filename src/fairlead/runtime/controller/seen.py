@@ -14,6 +14,7 @@ from msgspec import Struct
 from fairlead.model.kube import Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.virtualip import GROUP_LABEL, VirtualIP, VirtualIPSpec
+from fairlead.publish.kube.objects import Told
 from fairlead.publish.kube.status import Said, shown_by
 from fairlead.publish.kube.virtualips import members_of
 
@@ -81,12 +82,21 @@ def seen_service(one: Service) -> SeenService:
     )
 
 
+class SeenObject(Struct, frozen=True, gc=False):
+    """Another object whose status is written, as it is in the API."""
+
+    version: str
+    uid: str
+    told: Told | None
+
+
 class Seen:
     """The tables, and their inverse: which objects a group has."""
 
     def __init__(self) -> None:
         self.vips: dict[str, SeenVip] = {}
         self.services: dict[Ref, SeenService] = {}
+        self.objects: dict[Ref, SeenObject] = {}
         self.names: dict[GroupKey, tuple[str, ...]] = {}
 
     def put_vip(self, name: str, seen: SeenVip) -> bool:
@@ -116,6 +126,14 @@ class Seen:
         if before is not None and not _newer(seen.version, before.version):
             return False
         self.services[ref] = seen
+        return True
+
+    def put_object(self, ref: Ref, seen: SeenObject) -> bool:
+        """Take another object; False when a newer version of it is known already."""
+        before = self.objects.get(ref)
+        if before is not None and not _newer(seen.version, before.version):
+            return False
+        self.objects[ref] = seen
         return True
 
     def vips_of(self, group: GroupKey) -> Iterator[tuple[str, SeenVip]]:

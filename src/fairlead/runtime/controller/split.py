@@ -13,8 +13,9 @@ from fairlead.model.kube import KubeObject, Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change
+from fairlead.publish.kube import objects
 from fairlead.publish.kube.status import NOTHING, bare, stripped
-from fairlead.runtime.controller.seen import Seen, seen_service, seen_vip
+from fairlead.runtime.controller.seen import Seen, SeenObject, seen_service, seen_vip
 
 
 class Parts(NamedTuple):
@@ -35,6 +36,8 @@ def split(changes: Iterable[Change], explicit: frozenset[Ref], seen: Seen) -> Pa
                 _vip(change, one, seen, parts)
             case Service() as one:
                 _service(change, one, seen, parts)
+            case KubeObject() as one if change.ref.kind in objects.KINDS:
+                _object(change, one, seen, parts)
             case KubeObject() as one:
                 parts.changes.append(change._replace(object=_bare(one)))
             case None:
@@ -71,6 +74,15 @@ def _service(change: Change, one: Service, seen: Seen, parts: Parts) -> None:
         parts.keys.append(ref)
 
 
+def _object(change: Change, one: KubeObject, seen: Seen, parts: Parts) -> None:
+    ref, meta = change.ref, one.metadata
+    parts.changes.append(change._replace(object=replace(_bare(one), status=None)))
+    before = seen.objects.get(ref)
+    now = SeenObject(meta.resource_version, meta.uid, objects.shown_by(one))
+    if seen.put_object(ref, now) and (before is None or before.told != now.told):
+        parts.keys.append(ref)
+
+
 def _gone(change: Change, seen: Seen, parts: Parts) -> None:
     kind, _, name = change.ref
     if kind == VirtualIP.KIND:
@@ -81,6 +93,8 @@ def _gone(change: Change, seen: Seen, parts: Parts) -> None:
         return
     if kind == Service.KIND and change.problem is None:
         seen.services.pop(change.ref, None)
+    if change.problem is None:
+        seen.objects.pop(change.ref, None)
     parts.changes.append(change)
 
 
