@@ -69,6 +69,14 @@ class ObjectStatus(Struct, frozen=True, gc=False, rename="camel", omit_defaults=
     conditions: tuple[StatusCondition, ...] | None = None
 
 
+class AddressPoolStatus(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """The status of a pool. ``size``: its addresses, as text because IPv6 has many."""
+
+    conditions: tuple[StatusCondition, ...] | None = None
+    assigned: int = 0
+    size: str = ""
+
+
 class AddressPoolSpec(
     Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -94,7 +102,7 @@ class AddressPool(KubeObject, frozen=True, gc=False, rename="camel", omit_defaul
     CLUSTER = True
 
     spec: AddressPoolSpec
-    status: ObjectStatus | None = None
+    status: AddressPoolStatus | None = None
 
 
 class EngineGroupSpec(

@@ -24,9 +24,11 @@ from fairlead.model.config import Config
 from fairlead.model.kube import Service
 from fairlead.model.ledger import ledger_of
 from fairlead.model.names import GroupKey, Ref
+from fairlead.model.objects import AddressPool
 from fairlead.model.plan import Plan
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change, World
+from fairlead.publish.kube.objects import use_of
 from fairlead.publish.kube.status import addresses_shown
 from fairlead.publish.kube.virtualips import holdings_of, released_of
 from fairlead.runtime.backoff import Backoff
@@ -44,6 +46,8 @@ PAGE = 1000
 """VirtualIPs in one page of the ledger."""
 SOON = 0.02
 """Seconds after which a write that waits for another is tried again."""
+COUNT_EVERY = 30.0
+"""Seconds between two counts of how full the pools are."""
 REFUSED = 30.0
 """Seconds after which a write that the API server refuses for its own sake is tried again."""
 
@@ -150,6 +154,7 @@ class Controller:
         """Until told to stop; then the Lease is given up."""
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(self._follow())]
+            others.append(tasks.create_task(self._count()))
             others += [tasks.create_task(self._write()) for _ in range(self._options.workers)]
             election = tasks.create_task(self._elect())
             await stop.wait()
@@ -243,6 +248,14 @@ class Controller:
         self._world = World(config=self._options.config)
         self._take(decided, started)
         self.work.add(self._unexplained(decided.step.plan))
+
+    async def _count(self) -> None:
+        """How full the pools are, now and then."""
+        while True:
+            await asyncio.sleep(COUNT_EVERY)
+            if self._decision is not None:
+                self._publisher.use = await undisturbed(use_of, self._publisher.plan)
+                self.work.add(ref for ref in self._seen.objects if ref.kind == AddressPool.KIND)
 
     async def _ledger(self) -> AsyncIterator[VirtualIP]:
         more = ""

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from fairlead.model.kube import Service
 from fairlead.model.names import GroupKey, Ref
+from fairlead.model.objects import AddressPool
 from fairlead.model.plan import Plan
 from fairlead.model.virtualip import VirtualIP, VirtualIPSpec
 from fairlead.planner import verdict
@@ -78,6 +79,7 @@ class Publisher:
     ) -> None:
         self.plan = Plan()
         self.released: Mapping[Ref, str] = {}
+        self.use: dict[str, objects.Use] = {}
         self._api, self._seen = api, seen
         self._may_write, self._pending, self._addressed = may_write, pending, addressed
 
@@ -276,7 +278,9 @@ class Publisher:
 
     async def _object(self, ref: Ref) -> None:
         seen = self._seen.objects[ref]
-        told = objects.told_of(ref, self.plan.claims.verdicts.get(ref))
+        counted = self.use.get(ref.name) if ref.kind == AddressPool.KIND else None
+        use = counted or (seen.told.use if seen.told else None)
+        told = objects.told_of(ref, self.plan.claims.verdicts.get(ref), use)
         if told.same(seen.told):
             return
         kept = seen.told is not None and seen.told.ok == told.ok
