@@ -1,0 +1,103 @@
+"""What a fence holds, from its table and what it knows of the others; and the table, from a plan.
+
+An engine that failed is replaced at once. Between engines that are well, a berth changes hands in
+agreement: the holder yields once the next one wants it too, and the next one takes it when nobody
+who serves says that it still holds it. An engine that leaves (a drain) keeps its berths until
+another one has them.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec import Struct
+
+from fairlead.model.addresses import IPAddress
+from fairlead.model.berth import Berth, Table
+from fairlead.model.cell import Sight
+from fairlead.planner import tenure
+
+Marks = frozenset[str]
+NONE: Marks = frozenset()
+
+
+class Word(Struct, frozen=True):
+    """What an engine says of its berths: those it ``holds``, those it ``wants`` by its own table,
+    and whether it is ``leaving``."""
+
+    holds: Marks = NONE
+    wants: Marks = NONE
+    leaving: bool = False
+
+
+class Stand(Struct, frozen=True):
+    """What a fence is to do: say this, and hold these addresses. ``rightful``: it may hold at
+    all."""
+
+    word: Word
+    addresses: frozenset[IPAddress]
+    rightful: bool
+
+
+def stand(
+    table: Table,
+    sight: Sight,
+    *,
+    holds: Marks,
+    words: Mapping[str, Word],
+    leaving: bool = False,
+) -> Stand:
+    """Decide. ``holds``: the berths that this engine has at present; ``words``: what the engines
+    of this side said last."""
+    if not tenure.may_hold(sight, partition=table.partition):
+        return Stand(Word(leaving=leaving), frozenset(), False)
+    able = tenure.serving(sight)
+    going = {name for name, word in words.items() if word.leaving}
+    going |= {sight.me} if leaving else set()
+    others = {name: word for name, word in words.items() if name in able and name != sight.me}
+    wants = frozenset(b.mark for b in table.berths if sight.me in chosen(b, able, going))
+    keep = frozenset(
+        b.mark
+        for b in table.berths
+        if b.mark in holds
+        and (b.mark in wants or _keeps(b, chosen(b, able, going), others, leaving=leaving))
+    )
+    take = frozenset(b.mark for b in table.berths if b.mark in wants - keep and _free(b, others))
+    now = keep | take
+    return Stand(
+        Word(now, wants, leaving),
+        frozenset().union(*(b.addresses for b in table.berths if b.mark in now)),
+        True,
+    )
+
+
+def chosen(berth: Berth, able: Collection[str], going: Collection[str]) -> tuple[str, ...]:
+    """Who should hold a berth: the first who are able, those who leave last."""
+    there = [name for name in berth.order if name in able]
+    stay = [name for name in there if name not in going]
+    return tuple((*stay, *(name for name in there if name in going))[: berth.engines])
+
+
+def _keeps(
+    berth: Berth, next_ones: Collection[str], others: Mapping[str, Word], *, leaving: bool
+) -> bool:
+    """Whether a holder that should not hold a berth any more keeps it yet: one that leaves until
+    the next ones have it, any other until they want it."""
+    words = [others[name] for name in next_ones if name in others]
+    said = (word.holds if leaving else word.wants for word in words)
+    return not (words and all(berth.mark in marks for marks in said))
+
+
+def _free(berth: Berth, others: Mapping[str, Word]) -> bool:
+    """Whether a berth may be taken: fewer than its number hold it, not counting who leaves."""
+    holders = sum(berth.mark in word.holds and not word.leaving for word in others.values())
+    return holders < berth.engines
+
+
+def berths_of(orders: Iterable[tuple[tuple[str, ...], int, IPAddress]]) -> tuple[Berth, ...]:
+    """VIPs with their candidates, put together by candidates."""
+    found: dict[tuple[tuple[str, ...], int], set[IPAddress]] = {}
+    for order, engines, address in orders:
+        found.setdefault((order, engines), set()).add(address)
+    return tuple(
+        Berth(order, frozenset(addresses), engines)
+        for (order, engines), addresses in sorted(found.items())
+    )

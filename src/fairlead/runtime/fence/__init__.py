@@ -1,0 +1,1 @@
+"""``fairlead fence``: liveness, in a process of its own: no API, no planning, no allocation."""

@@ -1,0 +1,143 @@
+"""Live sessions with the other engines: FRR's bfdd, over its control socket.
+
+bfdd is a daemon that outlives the fence, so that a restarted fence finds its sessions up. It needs
+no other part of FRR: peers are added through the same socket that pushes their state. A frame is
+length (u32), id (u16), type (u8) and version (u8), big-endian, then JSON (FRR, ``bfdctl.h``).
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fairlead.model.addresses import IPAddress, canonical, parse_address
+
+HEADER = struct.Struct("!IHBB")
+VERSION = 1
+ADD, DELETE, SUBSCRIBE, NOTIFY = 2, 3, 4, 4
+EVERYTHING = b"\xff" * 8
+BFDD = "/usr/lib/frr/bfdd"
+USER = "frr"
+AGAIN = 0.2
+"""Seconds between two attempts to reach bfdd."""
+
+
+class Unavailable(Exception):
+    """bfdd is not installed or does not start."""
+
+
+class Sessions:
+    """Sessions of this engine, ``multiplier`` times ``interval`` milliseconds each. ``changed`` is
+    called with who is up whenever that differs."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        own: IPAddress,
+        changed: Callable[[frozenset[IPAddress]], None],
+        interval: int = 100,
+        multiplier: int = 3,
+    ) -> None:
+        self.up: frozenset[IPAddress] = frozenset()
+        self._directory, self._own, self._changed = directory, own, changed
+        self._timing = {
+            "detect-multiplier": multiplier,
+            "receive-interval": interval,
+            "transmit-interval": interval,
+        }
+        self._wanted: frozenset[IPAddress] = frozenset()
+        self._known: set[IPAddress] = set()
+        self._writer: asyncio.StreamWriter | None = None
+
+    def want(self, peers: Collection[IPAddress]) -> None:
+        """Have sessions with exactly these."""
+        self._wanted = frozenset(peers)
+        self._adjust()
+        self._tell(self.up & self._wanted)
+
+    async def run(self) -> None:
+        """Until cancelled: follow bfdd, started where it does not run."""
+        while True:
+            try:
+                reader, self._writer = await asyncio.open_unix_connection(self._socket)
+            except OSError:
+                start(self._directory)
+                await asyncio.sleep(AGAIN)
+                continue
+            self._known.clear()
+            try:
+                self._send(SUBSCRIBE, EVERYTHING)
+                self._adjust()
+                await self._read(reader)
+            except (OSError, asyncio.IncompleteReadError):
+                await asyncio.sleep(AGAIN)
+            finally:
+                self._writer.close()
+                self._writer = None
+                self._tell(frozenset())  # without bfdd nobody is known to be alive
+
+    @property
+    def _socket(self) -> str:
+        return str(self._directory / "bfdd.sock")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            length, _, kind, _ = HEADER.unpack(await reader.readexactly(HEADER.size))
+            payload = await reader.readexactly(length)
+            if kind == NOTIFY:
+                self._notified(json.loads(payload))
+
+    def _notified(self, said: Mapping[str, Any]) -> None:
+        with suppress(KeyError, ValueError):
+            peer = parse_address(said["peer-address"])
+            if said["op"] == "status":
+                up = said["state"] == "up" and peer in self._wanted
+                self._tell(self.up | {peer} if up else self.up - {peer})
+
+    def _adjust(self) -> None:
+        if self._writer is None:
+            return
+        for peer in self._wanted - self._known:
+            self._send(ADD, self._peer(peer))
+        for peer in self._known - self._wanted:
+            self._send(DELETE, self._peer(peer))
+        self._known = set(self._wanted)
+
+    def _peer(self, peer: IPAddress) -> bytes:
+        entry = {"peer-address": canonical(peer), "local-address": canonical(self._own)}
+        return json.dumps({f"ipv{peer.version}": [entry | self._timing]}).encode()
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        if self._writer is not None:
+            self._writer.write(HEADER.pack(len(payload), 1, kind, VERSION) + payload)
+
+    def _tell(self, up: frozenset[IPAddress]) -> None:
+        if up != self.up:
+            self.up = up
+            self._changed(up)
+
+
+def start(directory: Path) -> None:
+    """Start bfdd as a daemon with its files in a directory of its own; it stays when we end.
+
+    Raises :class:`Unavailable`.
+    """
+    if not Path(BFDD).exists():
+        raise Unavailable(f"{BFDD} is missing: install frr")
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.chown(directory, USER, USER)
+    empty = directory / "bfdd.conf"
+    empty.touch()
+    shutil.chown(empty, USER, USER)
+    argv = [BFDD, "-d", "-f", str(empty), "-i", str(directory / "bfdd.pid")]
+    argv += ["-z", str(directory / "zserv.api"), "--vty_socket", str(directory)]
+    argv += ["--bfdctl", str(directory / "bfdd.sock"), "-u", USER, "-g", USER]
+    code = os.spawnv(os.P_WAIT, BFDD, argv)
+    if code:
+        raise Unavailable(f"{BFDD} does not start (exit code {code})")

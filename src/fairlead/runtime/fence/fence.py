@@ -1,0 +1,263 @@
+"""The fence wired: what is known of the others, the rule, and what this host holds by it.
+
+::
+
+    bfdd ──> Sessions ─┐                         ┌─> Switch (nft, dead man's)
+    peers <─ Voice ────┼─> sight ─> stand ─> Holder ─> L2 driver (addresses, gratuitous ARP)
+    agent ──> Host ────┘                         └─> Voice, Host: what is held
+
+A tick is at most :data:`TICK` seconds after the last, and at once when something changed. Between
+two ticks that are further apart than the switch lasts (the process was stopped, or starved),
+nothing that was known before counts: others have taken over by then.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import CLOCK_BOOTTIME, clock_gettime
+
+import msgspec
+from immutables import Map
+
+from fairlead.model.addresses import IPAddress, canonical
+from fairlead.model.berth import Table
+from fairlead.model.cell import Roster, Row, Sight
+from fairlead.planner import tenure
+from fairlead.planner.berth import Stand, Word, stand
+from fairlead.runtime.fence import texts
+from fairlead.runtime.fence.bfd import Sessions
+from fairlead.runtime.fence.holder import Holder
+from fairlead.runtime.fence.link import Host, State
+from fairlead.runtime.fence.voice import Message, Voice, row_of, said_of
+
+TICK = 0.1
+AGENT_GONE = 30.0
+"""Seconds without an agent after which the berths are handed over in order."""
+TABLE = "fence.table"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceOptions:
+    """``directory``: sockets, bfdd's files and the last table. ``key``: what fences authenticate
+    their messages with. ``interval`` and ``multiplier``: of BFD, milliseconds."""
+
+    directory: Path
+    key: bytes = b""
+    interval: int = 100
+    multiplier: int = 3
+
+
+class Fence:
+    """One engine's fence. ``log`` is told what changes, in words and values."""
+
+    def __init__(
+        self, options: FenceOptions, holder: Holder, log: Callable[[str, dict[str, object]], None]
+    ) -> None:
+        self._options, self._holder, self._log = options, holder, log
+        self._wake = asyncio.Event()
+        self._table: Table | None = None
+        self._rows: dict[str, Row] = {}
+        self._words: dict[str, Word] = {}
+        self._word = Word()
+        self._roster = self._agreed = Roster(0, frozenset())
+        self._life, self._number = int(_now() * 1000), 0
+        self._agent_since: float | None = None
+        self._agent_gone_at = _now()
+        self._draining = False
+        self._ticked = _now()
+        self._sessions: Sessions | None = None
+        self._voice = Voice(key=options.key, heard=self._hear)
+        self._host = Host(options.directory, table=self._take, present=self._present)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._said: tuple[bool, frozenset[str]] | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until told to stop; then everything is handed over, or let go."""
+        self._options.directory.mkdir(parents=True, exist_ok=True)
+        server = await self._host.open()
+        self._resume()
+        ticking = asyncio.create_task(self._tick_on())
+        try:
+            await asyncio.wait(
+                {ticking, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED
+            )
+            if ticking.done():
+                ticking.result()
+            await self._hand_over()
+        finally:
+            ticking.cancel()
+            for task in self._tasks:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+            await self._holder.withdraw()
+            self._voice.close()
+            server.close()
+
+    async def _hand_over(self) -> None:
+        """Leave in order: others take first, if there are others."""
+        self._draining = True
+        deadline = _now() + 2.0
+        while self._word.holds and _now() < deadline and self._others():
+            self._wake.set()
+            await asyncio.sleep(TICK / 4)
+
+    def _others(self) -> bool:
+        return self._table is not None and len(tenure.serving(self._sight(self._table))) > 1
+
+    # -- what comes ------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        with suppress(OSError, msgspec.MsgspecError):
+            self._take(texts.table_of((self._options.directory / TABLE).read_bytes()))
+
+    def _take(self, table: Table) -> None:
+        before, self._table = self._table, table
+        if before is None or before.cell != table.cell or before.address != table.address:
+            self._join(table, before)
+        assert self._sessions is not None
+        self._sessions.want(table.peers.values())
+        part = self._options.directory / f"{TABLE}.part"
+        part.write_bytes(texts.written(table))
+        part.replace(self._options.directory / TABLE)
+        self._wake.set()
+
+    def _join(self, table: Table, before: Table | None) -> None:
+        """The cell is another one: its roster starts anew, and outranks what was."""
+        generation = self._roster.generation + 1 if before is not None else 0
+        self._roster = self._agreed = Roster(generation, table.cell)
+        self._rows = {name: row for name, row in self._rows.items() if name in table.cell}
+        if before is not None and before.address == table.address:
+            return
+        for task in self._tasks:
+            task.cancel()
+        self._sessions = Sessions(
+            self._options.directory,
+            own=table.address,
+            changed=lambda _: self._wake.set(),
+            interval=self._options.interval,
+            multiplier=self._options.multiplier,
+        )
+        self._tasks = [
+            asyncio.create_task(self._sessions.run()),
+            asyncio.create_task(self._voice.open(table.address)),
+        ]
+
+    def _present(self, there: bool) -> None:
+        self._agent_since = _now() if there else None
+        if not there:
+            self._agent_gone_at = _now()
+        self._wake.set()
+
+    def _hear(self, message: Message) -> None:
+        table = self._table
+        if table is None or message.sender not in table.peers:
+            return
+        now = _now()
+        for name, said in message.rows.items():
+            row, known = row_of(said, now), self._rows.get(name)
+            if name != table.me and (known is None or row.heard > known.heard):
+                self._rows[name] = row
+        if self._words.get(message.sender) != message.word:
+            self._words[message.sender] = message.word
+            self._wake.set()
+
+    # -- what follows ----------------------------------------------------------------------------
+
+    async def _tick_on(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._wake.wait()
+            self._wake.clear()
+            if self._table is not None:
+                await self._tick(self._table)
+
+    async def _tick(self, table: Table) -> None:
+        now = _now()
+        if now - self._ticked > tenure.FRESH:
+            self._after_a_gap()
+        self._ticked = now
+        self._agree(table)
+        decided = self._decide(table)
+        if decided.word != self._word:
+            going = self._word.holds - decided.word.holds
+            if not going:
+                self._word = decided.word
+            await self._holder.hold(decided.addresses, rightful=decided.rightful, table=table)
+            self._word = decided.word
+            self._speak(table)
+            self._wake.set()
+        else:
+            await self._holder.hold(decided.addresses, rightful=decided.rightful, table=table)
+            self._speak(table)
+        self._tell(table, decided)
+
+    def _after_a_gap(self) -> None:
+        """We were not running for a while: what we know is old."""
+        self._log("gap", {"seconds": round(_now() - self._ticked, 2)})
+        self._rows.clear()
+        self._words.clear()
+
+    def _agree(self, table: Table) -> None:
+        self._roster = tenure.taken(self._sight(table))
+        self._agreed = tenure.agreed(self._sight(table))
+        offer = tenure.proposal(self._sight(table))
+        if offer is not None:
+            self._roster = offer
+            self._agreed = tenure.agreed(self._sight(table))
+
+    def _decide(self, table: Table) -> Stand:
+        gone = self._agent_since is None and _now() - self._agent_gone_at > AGENT_GONE
+        return stand(
+            table,
+            self._sight(table),
+            holds=self._word.holds,
+            words=Map(self._words),
+            leaving=self._draining or gone,
+        )
+
+    def _sight(self, table: Table) -> Sight:
+        names = {address: name for name, address in table.peers.items()}
+        up = self._sessions.up if self._sessions else frozenset[IPAddress]()
+        return Sight(
+            me=table.me,
+            now=_now(),
+            links=frozenset(names[address] for address in up if address in names),
+            roster=self._roster,
+            agreed=self._agreed,
+            rows=self._rows,
+        )
+
+    def _speak(self, table: Table) -> None:
+        now = _now()
+        sight = self._sight(table)
+        mine = Row(now, sight.links, self._roster, self._agreed, self._holder.rightful)
+        rows = {table.me: said_of(mine, now)}
+        rows |= {n: said_of(r, now) for n, r in self._rows.items() if now - r.heard < tenure.FRESH}
+        self._number += 1
+        message = Message(table.me, self._life, self._number, rows, self._word)
+        self._voice.say(message, table.peers)
+
+    def _tell(self, table: Table, decided: Stand) -> None:
+        sight = self._sight(table)
+        side = tenure.side(sight)
+        if self._said != (decided.rightful, side):
+            self._said = decided.rightful, side
+            self._log("side", {"rightful": decided.rightful, "side": sorted(side)})
+        self._host.tell(
+            State(
+                held=tuple(sorted(map(canonical, self._holder.held))),
+                rightful=decided.rightful,
+                able=tuple(sorted(tenure.serving(sight))),
+                side=tuple(sorted(side)),
+                problems=self._holder.problems,
+            )
+        )
+
+
+def _now() -> float:
+    """Seconds since boot, suspension included."""
+    return clock_gettime(CLOCK_BOOTTIME)

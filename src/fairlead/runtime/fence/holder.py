@@ -1,0 +1,121 @@
+"""What this host holds, made true: the addresses first, then the switch that lets them speak.
+
+Taking over costs one nft transaction and one address batch, whatever their number. What can be
+wrong with single addresses (somebody else has one) is reported and tried again; what is wrong with
+the switch ends the holding, for an address that cannot be silenced must not be held.
+"""
+
+import asyncio
+from collections.abc import Collection
+from time import CLOCK_BOOTTIME, clock_gettime
+from typing import Protocol
+
+from fairlead.drivers.base import DriverError
+from fairlead.drivers.l2 import Conflict
+from fairlead.model.addresses import IPAddress, canonical
+from fairlead.model.berth import Table
+from fairlead.model.desired import L2Changes, L2Desired
+
+REFRESH = 0.5
+"""Seconds between two refreshes of the switch."""
+ROUND = 5.0
+"""Seconds between two looks at what is really there."""
+CONTESTED = 0.5
+NONE: frozenset[IPAddress] = frozenset()
+
+
+class Addresses(Protocol):
+    """The L2 driver."""
+
+    def observe(self) -> L2Desired: ...
+    def apply(self, changes: L2Changes) -> None: ...
+    def prune(self, desired: L2Desired) -> None: ...
+    def withdraw(self) -> None: ...
+    def conflicts(self) -> Collection[Conflict]: ...
+
+
+class Gate(Protocol):
+    """The switch."""
+
+    def install(self) -> None: ...
+    def hold(self, addresses: Collection[IPAddress]) -> None: ...
+    def refresh(self) -> None: ...
+    def off(self) -> None: ...
+    def remove(self) -> None: ...
+
+
+class Holder:
+    """Holds addresses on this host. ``held`` is what it has, ``rightful`` whether it may."""
+
+    def __init__(self, addresses: Addresses, gate: Gate) -> None:
+        self.held: frozenset[IPAddress] = NONE
+        self.rightful = False
+        self.problems: dict[str, str] = {}
+        self._addresses, self._gate = addresses, gate
+        self._known: frozenset[IPAddress] = NONE
+        self._refreshed = self._looked = self._retried = 0.0
+        self._begun = False
+
+    async def hold(self, wanted: frozenset[IPAddress], *, rightful: bool, table: Table) -> None:
+        """Have exactly these. In a thread: the kernel may take its time."""
+        await asyncio.to_thread(self._hold, wanted, rightful, table)
+
+    async def withdraw(self) -> None:
+        """Let go of everything, and leave no switch behind."""
+        await asyncio.to_thread(self._withdraw)
+
+    def _hold(self, wanted: frozenset[IPAddress], rightful: bool, table: Table) -> None:
+        now = clock_gettime(CLOCK_BOOTTIME)
+        try:
+            if not self._begun:
+                self._begin()
+            if rightful and now - self._refreshed >= REFRESH:
+                self._gate.refresh()
+                self._refreshed = now
+            if self.rightful and not rightful:
+                self._gate.off()
+            self.rightful = rightful
+            self._move(wanted, table, now)
+        except DriverError as error:
+            self.problems = {"": str(error)}
+        else:
+            self.problems.pop("", None)
+
+    def _begin(self) -> None:
+        """Go on with what an earlier fence left."""
+        self._gate.install()
+        self.held = self._known = self._addresses.observe().owned
+        self._gate.hold(self.held)
+        self._begun = True
+
+    def _move(self, wanted: frozenset[IPAddress], table: Table, now: float) -> None:
+        if now - self._looked >= ROUND:
+            self._looked = now
+            self.held = self._addresses.observe().owned
+        contested = {one.address for one in self._addresses.conflicts()}
+        come = wanted - self.held
+        if now - self._retried < CONTESTED:
+            come -= contested
+        gone = self.held - wanted
+        if not (come or gone):
+            return
+        if come & contested:
+            self._retried = now
+        self._gate.hold(self.held | come)
+        probe = come & (table.fresh | contested)
+        try:
+            self._addresses.apply(L2Changes(frozenset(come), gone, frozenset(probe)))
+        finally:
+            self.held = self._addresses.observe().owned if probe or gone else self.held | come
+            self._gate.hold(self.held)
+        self.problems = {
+            canonical(one.address): f"used by {one.mac} on {one.interface}"
+            for one in self._addresses.conflicts()
+        }
+
+    def _withdraw(self) -> None:
+        try:
+            self._addresses.withdraw()
+        finally:
+            self.held = NONE
+            self._gate.remove()
