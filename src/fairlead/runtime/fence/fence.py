@@ -172,6 +172,9 @@ class Fence:
                 async with asyncio.timeout(TICK):
                     await self._wake.wait()
             self._wake.clear()
+            for task in self._tasks:
+                if task.done():
+                    task.result()  # a fence that cannot see or speak must not look alive
             if self._table is not None:
                 await self._tick(self._table)
 

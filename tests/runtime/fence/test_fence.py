@@ -1,0 +1,140 @@
+"""Fences on real hosts: who answers for each VIP while engines, cables and processes fail."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from fairlead.lab.probe import Holders
+
+from .cell import Cell, cell, wait_for
+
+pytestmark = pytest.mark.root
+SLACK = 1.5
+"""Seconds that a busy machine may add to what takes a third of a second at rest."""
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[Cell]:
+    with cell() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _well_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "three" in request.fixturenames:
+        three: Cell = request.getfixturevalue("three")
+        wait_for(three.at_home, timeout=20, why=lambda: three.log("engine-1"))
+
+
+def test_a_dead_engine_is_replaced_and_its_return_doubles_nothing(three: Cell) -> None:
+    lost = [vip for vip in three.vips if three.order(vip)[0] == "engine-1"]
+    kept = [vip for vip in three.vips if vip not in lost]
+    with Holders(three.hosts["client"], three.vips) as seen:
+        time.sleep(0.3)
+        cut = seen.now()
+        three.hosts["engine-1"].cut()
+        others = {"engine-2", "engine-3"}
+        wait_for(lambda: set(lost) <= set().union(*(three.held(n) for n in others)))
+        wait_for(lambda: not three.held("engine-1"))
+        time.sleep(0.5)
+        three.hosts["engine-1"].mend()
+        back = seen.now()
+        wait_for(three.at_home, timeout=20)
+        time.sleep(0.3)
+    assert max(seen.outage(vip, since=cut, until=back) for vip in lost) < 0.4 + SLACK
+    assert max(seen.outage(vip, since=cut) for vip in kept) < 0.1 + SLACK
+    assert max(seen.doubles(vip) for vip in three.vips) == 0.0, "two answered for one VIP"
+
+
+def test_one_broken_cable_between_two_engines_moves_nothing(three: Cell) -> None:
+    # drop what engine-1 and engine-2 say to each other; both still reach engine-3
+    one, two = three.hosts["engine-1"], three.hosts["engine-2"]
+    hook = "type filter hook ingress device lan priority 0;"
+    rule = f"table netdev cut {{ chain c {{ {hook} ether saddr {two.mac()} drop; }} }}"
+    one.run(["nft", "-f", "-"], input=rule, check=True)
+    try:
+        time.sleep(2.0)
+        assert three.at_home()
+    finally:
+        one.run(["nft", "delete", "table", "netdev", "cut"], check=True)
+
+
+def test_a_fence_that_is_killed_and_back_within_two_seconds_moves_nothing(three: Cell) -> None:
+    mine = [vip for vip in three.vips if three.order(vip)[0] == "engine-2"]
+    with Holders(three.hosts["client"], mine) as seen:
+        time.sleep(0.2)
+        three.signal("engine-2", signal.SIGKILL)
+        killed = seen.now()
+        three.fences["engine-2"].wait()
+        time.sleep(0.3)
+        three.start("engine-2")
+        time.sleep(2.5)
+    assert {seen.holder(vip) for vip in mine} == {three.hosts["engine-2"].mac()}
+    assert max(seen.outage(vip, since=killed) for vip in mine) < SLACK
+
+
+def test_a_fence_that_hangs_goes_dark_and_another_one_takes_over(three: Cell) -> None:
+    mine = [vip for vip in three.vips if three.order(vip)[0] == "engine-3"]
+    with Holders(three.hosts["client"], mine) as seen:
+        time.sleep(0.2)
+        three.signal("engine-3", signal.SIGSTOP)
+        try:
+            others = ("engine-1", "engine-2")
+            wait_for(lambda: set(mine) <= set().union(*(three.held(n) for n in others)))
+            time.sleep(0.3)
+            macs = {seen.holder(vip) for vip in mine}
+            assert three.hosts["engine-3"].mac() not in macs
+        finally:
+            three.signal("engine-3", signal.SIGCONT)
+        wait_for(three.at_home, timeout=20)
+    assert max(seen.doubles(vip) for vip in mine) <= 0.1, "the one that hung spoke beside the other"
+
+
+def test_a_fence_that_is_stopped_hands_over_first(three: Cell) -> None:
+    mine = [vip for vip in three.vips if three.order(vip)[0] == "engine-1"]
+    with Holders(three.hosts["client"], mine) as seen:
+        time.sleep(0.2)
+        stopped = seen.now()
+        three.signal("engine-1", signal.SIGTERM)
+        three.fences["engine-1"].wait(timeout=10)
+        time.sleep(0.3)
+        gap = max(seen.outage(vip, since=stopped) for vip in mine)
+    assert not three.held("engine-1")
+    assert gap < 0.1 + SLACK / 3
+    three.start("engine-1")
+
+
+def test_the_minority_lets_go(three: Cell) -> None:
+    alone = three.hosts["engine-2"]
+    alone.cut(silently=True)
+    try:
+        wait_for(lambda: not three.held("engine-2"), timeout=3)
+        wait_for(lambda: len(three.held("engine-1") | three.held("engine-3")) == len(three.vips))
+    finally:
+        alone.mend()
+
+
+def test_an_agent_that_is_gone_changes_nothing_at_first(three: Cell) -> None:
+    three.detach("engine-1")
+    time.sleep(1.0)
+    assert three.at_home()
+    three.attach("engine-1")
+
+
+def test_two_engines_without_evidence_keep_consistent() -> None:
+    with cell(engines=2, vips=4) as two:
+        two.hosts["engine-1"].cut(silently=True)
+        wait_for(lambda: not two.held("engine-1") and not two.held("engine-2"), timeout=5)
+        two.hosts["engine-1"].mend()
+        wait_for(two.at_home, timeout=20)
+
+
+def test_available_engines_go_on_alone() -> None:
+    with cell(engines=2, vips=4, partition="available") as two:
+        two.hosts["engine-1"].cut(silently=True)
+        wait_for(lambda: two.held("engine-2") == set(two.vips), timeout=5)
+        two.hosts["engine-1"].mend()
+        wait_for(two.at_home, timeout=20)
