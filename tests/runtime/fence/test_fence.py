@@ -53,7 +53,7 @@ def test_one_broken_cable_between_two_engines_moves_nothing(three: Cell) -> None
     # drop what engine-1 and engine-2 say to each other; both still reach engine-3
     one, two = three.hosts["engine-1"], three.hosts["engine-2"]
     hook = "type filter hook ingress device lan priority 0;"
-    rule = f"table netdev cut {{ chain c {{ {hook} ether saddr {two.mac()} drop; }} }}"
+    rule = f"table netdev cut {{ chain c {{ {hook} ether saddr {two.mac()} drop; }}; }}\n"
     one.run(["nft", "-f", "-"], input=rule, check=True)
     try:
         time.sleep(2.0)
