@@ -3,17 +3,20 @@ ONLY ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: setup packages demo test test-full check golden bench clean help
+.PHONY: setup packages controlplane demo test test-full check golden bench clean help
 
 setup: .venv/.project  ## Install what is missing: Debian packages, .venv, Fairlead itself
+
+controlplane: setup  ## Build the Kubernetes control plane of the lab, once (Go 1.24 or newer)
+	@$(BIN)/python -m fairlead.lab.kubernetes >/dev/null
 
 demo: setup  ## Show Fairlead at work on a network of namespaces (root)
 	@$(BIN)/fairlead demo
 
-test: setup  ## Run the tests, the lab included (root)
+test: controlplane  ## Run the tests, the lab included (root)
 	@scripts/test -m "not slow"
 
-test-full: setup  ## Run the slow tests too (root)
+test-full: controlplane  ## Run the slow tests too (root)
 	@scripts/test
 
 check: setup  ## Lint, formatting, types, layers
@@ -23,9 +26,9 @@ check: setup  ## Lint, formatting, types, layers
 	@$(BIN)/lint-imports --no-logo
 
 golden: setup  ## Write the golden files anew; review the difference
-	@$(BIN)/pytest tests/test_golden.py --update-golden
+	@$(BIN)/pytest tests/test_golden.py tests/deploy/test_files.py --update-golden
 
-bench: setup  ## Print each benchmark beside its goal; ONLY=name runs one
+bench: controlplane  ## Print each benchmark beside its goal; ONLY=name runs one
 	@$(BIN)/python -m bench $(ONLY)
 
 clean:  ## Remove .venv, caches and build results

@@ -10,7 +10,14 @@ import pytest
 from typer.testing import Result
 
 from fairlead import lab
+from fairlead.lab.probe import Answer, tcp_ask
 
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: web, image: echo}]}
+"""
 Run = Callable[..., Result]
 Spawn = Callable[..., "Popen[str]"]
 
@@ -50,12 +57,43 @@ def test_a_lab_comes_serves_and_goes(run: Run, spawn: Spawn, name: str) -> None:
 
 
 @pytest.mark.root
+def test_a_kubernetes_lab_stays_and_kubectl_works_in_it(
+    run: Run, spawn: Spawn, name: str, tmp_path: Path
+) -> None:
+    process = spawn("lab", "up", name, "--kubernetes", "--nodes", "1", "--lan", "192.0.2.0/24")
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    assert f"lab {name} is up: client, node-1, control" in err
+
+    def inside(host: str, *command: str) -> str:
+        process = spawn("lab", "exec", name, host, "--", *command)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        return out
+
+    assert "node-1   Ready" in inside("control", "kubectl", "get", "nodes")
+    pod = tmp_path / "pod.yaml"
+    pod.write_text(POD)
+    inside("control", "kubectl", "apply", "-f", str(pod))
+    inside("client", "kubectl", "wait", "pod/web", "--for=condition=Ready", "--timeout=30s")
+    address = inside("client", "kubectl", "get", "pod", "web", "-o", "jsonpath={.status.podIP}")
+    with lab.attach(name) as hosts:
+        answer = hosts["control"].call(tcp_ask, address, 8080)
+    assert isinstance(answer, Answer)
+    assert answer.name == "web"
+    assert run("lab", "down", name).exit_code == 0
+    assert list(Path("/run/netns").glob(f"fl-{name}-*")) == []
+
+
+@pytest.mark.root
 @pytest.mark.parametrize(
     ("command", "told"),
     [
         (["down", "nosuchlab"], "no lab"),
         (["exec", "nosuchlab", "client", "true"], "no lab"),
         (["up", "x", "--lan", "nonsense"], "nonsense"),
+        (["up", "x", "--kubernetes", "--pods", "3"], "--pods do not go with --kubernetes"),
+        (["up", "x", "--kubernetes", "--nodes", "0"], "needs a node"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, command: list[str], told: str) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import ryaml
 
 from fairlead.dialects.translate import translate
-from fairlead.model import kube, objects
+from fairlead.model import kube, objects, virtualip
 from fairlead.model.claim import Claim, Claims
 from fairlead.model.config import Config
 from fairlead.model.kube import KubeObject
@@ -26,6 +26,7 @@ KINDS: dict[str, type[KubeObject]] = {
         kube.AviInfraSetting,
         objects.AddressPool,
         objects.EngineGroup,
+        virtualip.VirtualIP,
     )
 }
 

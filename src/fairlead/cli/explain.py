@@ -4,17 +4,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairlead.cli.access import SYSTEM_NAMESPACE, means_cluster, other_source
 from fairlead.cli.failure import Failure
 from fairlead.cli.options import (
     DEFAULT_STATE,
     NO_FILES,
     THIS_HOST,
+    Cluster,
     ConfigFile,
+    Context,
     Engine,
     Files,
+    Kubeconfig,
     Namespace,
     Output,
     State,
+    System,
 )
 from fairlead.cli.output import Format, emit
 
@@ -24,22 +29,34 @@ if TYPE_CHECKING:
     from fairlead.publish.explanation import ExplanationEntry
 
 
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="OBJECT",
+        help="KIND/NAMESPACE/NAME: svc/…, pool/…, vip/ADDRESS.",
+        autocompletion=lambda: ["svc/", "pool/", "vip/", "enginegroup/", "node/"],
+    ),
+]
+
+
 def explain(
-    subject: Annotated[
-        str,
-        typer.Argument(metavar="OBJECT", help="KIND/NAMESPACE/NAME: svc/…, pool/…, vip/ADDRESS."),
-    ],
+    subject: Subject,
     files: Files = NO_FILES,
     state: State = None,
     config: ConfigFile = None,
     engine: Engine = THIS_HOST,
     namespace: Namespace = "",
     output: Output = Format.TABLE,
+    cluster: Cluster = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    system: System = SYSTEM_NAMESPACE,
 ) -> None:
     """Say why: the verdict of an object, whom it conflicts with, and every pool, address and engine
     that was considered, each with the reason it was or was not taken.
 
-    Without -f: about what `fairlead up` serves, as its state directory tells.
+    Without -f: about what `fairlead up` serves, as its state directory tells. With --cluster, or as
+    `kubectl fairlead`: about that cluster.
 
     Example: fairlead explain svc/default/web -f manifests --state /var/lib/fairlead
     """
@@ -48,7 +65,12 @@ def explain(
     from fairlead.publish.explanation import text_of
 
     ref = ref_from(subject, namespace)
-    if files:
+    if means_cluster(cluster, kubeconfig, context, other=other_source(files, state)):
+        from fairlead.cli.cluster import Where, look
+
+        view = look(Where(kubeconfig, context, system, config))
+        ref, decision = ref_from(subject, namespace or view.namespace), view.decision
+    elif files:
         decision = inputs.decide(files, state=state, config=config, engine=engine)
     else:
         decision = inputs.running(state or DEFAULT_STATE)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fairlead.cli.failure import Failure
 from fairlead.cli.output import note
@@ -126,10 +126,10 @@ def running(state: Path) -> Decision:
     return Decision(found.world, found.plan.ledger, found.plan, False, None)
 
 
-def configuration(path: Path | None) -> Config:
-    """The configuration from a file and the environment."""
+def configuration(path: Path | None, *, defaults: Mapping[str, Any] | None = None) -> Config:
+    """The configuration from a file and the environment. ``defaults``: those of a role."""
     try:
-        return load_config(path, os.environ)
+        return load_config(path, os.environ, defaults=defaults)
     except ConfigError as error:
         raise Failure(str(error)) from None
 

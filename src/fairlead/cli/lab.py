@@ -1,12 +1,16 @@
 """``fairlead lab``: real networks in namespaces, to try things on without touching the host's."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairlead.cli.failure import Failure, need_root
 from fairlead.cli.options import Output
 from fairlead.cli.output import Format, emit, note
+
+if TYPE_CHECKING:
+    from fairlead.lab import LabInfo, Subnet
 
 app = typer.Typer(
     help="Networks of namespaces on this machine: clients, engines, nodes, pods; no way out.",
@@ -15,19 +19,32 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(help="The lab's name.")]
 
 
-def _count(what: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(help=f"How many {what}.", min=0, max=200)
+def _count(what: str, default: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        help=f"How many {what}.", min=0, max=200, show_default=default
+    )
     return option
 
 
 @app.command()
 def up(
     name: Name = "lab",
-    clients: Annotated[int, _count("clients")] = 1,
-    engines: Annotated[int, _count("engines")] = 1,
-    edges: Annotated[int, _count("edges (they do the DNAT of VCD)")] = 0,
-    nodes: Annotated[int, _count("cluster nodes")] = 0,
-    pods: Annotated[int, _count("pods")] = 2,
+    kubernetes: Annotated[
+        bool,
+        typer.Option(
+            "--kubernetes",
+            help="A Kubernetes cluster: a control host, nodes, clients. API server, controllers, "
+            "scheduler and kube-proxy are the real ones; pods are processes in namespaces.",
+        ),
+    ] = False,
+    clients: Annotated[int, _count("clients", "1")] = 1,
+    engines: Annotated[int | None, _count("engines", "1")] = None,
+    edges: Annotated[int | None, _count("edges (they do the DNAT of VCD)", "0")] = None,
+    nodes: Annotated[int | None, _count("cluster nodes", "0; with --kubernetes 2")] = None,
+    pods: Annotated[int | None, _count("pods", "2")] = None,
+    kube_proxy: Annotated[
+        bool, typer.Option(help="With --kubernetes: serve ClusterIPs and the rest on the nodes.")
+    ] = True,
     lan: Annotated[
         list[str] | None,
         typer.Option(help="Subnets of the LAN.", metavar="CIDR", show_default="192.0.2.0/24"),
@@ -36,21 +53,56 @@ def up(
     """Build a lab that stays until `fairlead lab down`.
 
     Example: fairlead lab up try --engines 2 --pods 3 --lan 100.64.196.0/24
+
+    Example: fairlead lab up try --kubernetes --nodes 3
     """
     need_root("a lab", "lab up")
     from fairlead import lab as labs
 
     subnets = lan or labs.layout.DEFAULT_LAN
     try:
+        if kubernetes:
+            if not engines == edges == pods is None:
+                raise Failure("--engines, --edges and --pods do not go with --kubernetes")
+            _cluster_up(name, nodes=nodes, clients=clients, kube_proxy=kube_proxy, lan=subnets)
+            return
         topology = labs.cluster(
-            lan=subnets, clients=clients, engines=engines, edges=edges, nodes=nodes, pods=pods
+            lan=subnets,
+            clients=clients,
+            engines=1 if engines is None else engines,
+            edges=edges or 0,
+            nodes=nodes or 0,
+            pods=2 if pods is None else pods,
         )
         info = labs.up(name, topology)
     except (labs.LabError, ValueError) as error:
         raise Failure(str(error)) from None
-    hosts = ", ".join(host.name for host in info.topology.hosts)
-    note(f"lab {name} is up: {hosts}")
+    _say_up(info)
     note(f"look inside with 'fairlead lab exec {name} {info.topology.hosts[0].name} -- ip address'")
+
+
+def _cluster_up(
+    name: str, *, nodes: int | None, clients: int, kube_proxy: bool, lan: "Sequence[Subnet | str]"
+) -> None:
+    from fairlead.lab import kubernetes
+
+    info = kubernetes.up(
+        name,
+        nodes=2 if nodes is None else nodes,
+        clients=clients,
+        kube_proxy=kube_proxy,
+        lan=lan,
+        progress=note,
+    )
+    _say_up(info)
+    run = f"fairlead lab exec {name} {kubernetes.CONTROL} --"
+    note(f"the API server is on host {kubernetes.CONTROL}: '{run} kubectl get nodes'")
+    note(f"a first pod: '{run} kubectl create deployment web --image=nginx --replicas=2'")
+
+
+def _say_up(info: "LabInfo") -> None:
+    hosts = ", ".join(host.name for host in info.topology.hosts)
+    note(f"lab {info.name} is up: {hosts}")
 
 
 @app.command()

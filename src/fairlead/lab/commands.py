@@ -48,23 +48,27 @@ def up(
     topology: Topology,
     *,
     detach: bool = True,
+    furnish: Callable[[Hosts], None] | None = None,
     ready: Callable[[LabInfo], None] | None = None,
 ) -> LabInfo:
-    """Build a lab that stays; `ready` is called once it stands.
+    """Build a lab that stays; `furnish` starts more in it, `ready` is called once it stands.
 
     With `detach=False` it stays in the foreground until Ctrl-C, takes the lab down and returns; on
     SIGTERM and SIGHUP it takes the lab down too and raises SystemExit. Raises LabError (the name is
     in use, something could not be built; then nothing is left) or LabUnavailable.
     """
     if not detach:
-        return _foreground(name, topology, ready)
+        return _foreground(name, topology, furnish, ready)
     record = state.claim(name, topology)
     hosts = Hosts(record, mortal=False)
     try:
         build(record)
         populate(hosts, detach=True)
+        if furnish is not None:
+            furnish(hosts)
         record = replace(record, owner=None)
         state.write(record)
+        hosts.leave()
     except BaseException:
         with state.locked():
             state.forget(name)
@@ -108,13 +112,16 @@ def attach(name: str) -> Iterator[Hosts]:
 def exec_(name: str, host: str, argv: Sequence[str]) -> NoReturn:
     """Become this program inside a host of a lab that is up (`switch` is one too).
 
-    Replaces the calling process, so that terminals and signals are the program's own. Raises
-    LabError when lab or host are not there and FileNotFoundError when the program is not.
+    What `state.write_environment` left is set for it; its PATH is searched first. Replaces the
+    calling process, so that terminals and signals are the program's own. Raises LabError when lab
+    or host are not there and FileNotFoundError when the program is not.
     """
     record = _living(name)
     known = [SWITCH, *(spec.name for spec in record.topology.hosts)]
     if host not in known:
         raise LabError(f"lab {name!r} has no host {host!r}, only {', '.join(known)}")
+    for key, value in state.read_environment(name).items():
+        os.environ[key] = f"{value}:{os.environ.get(key, '')}" if key == "PATH" else value
     program = shutil.which(argv[0])
     if program is None:
         raise FileNotFoundError(f"no such program: {argv[0]}")
@@ -123,8 +130,15 @@ def exec_(name: str, host: str, argv: Sequence[str]) -> NoReturn:
     os.execv(program, list(argv))
 
 
-def _foreground(name: str, topology: Topology, ready: Callable[[LabInfo], None] | None) -> LabInfo:
-    with Lab(topology, name=name):
+def _foreground(
+    name: str,
+    topology: Topology,
+    furnish: Callable[[Hosts], None] | None,
+    ready: Callable[[LabInfo], None] | None,
+) -> LabInfo:
+    with Lab(topology, name=name) as hosts:
+        if furnish is not None:
+            furnish(hosts)
         info = LabInfo.of(_living(name))
         with suppress(KeyboardInterrupt):
             if ready is not None:

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tcp=options.tcp,
         udp=options.udp,
         sctp=options.sctp,
+        http=options.http,
         bind=options.bind,
     )
     try:
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="fairlead.lab.echo", description=__doc__)
     parser.add_argument("--name", default=os.uname().nodename, help="who answers")
-    for protocol in ("tcp", "udp", "sctp"):
+    for protocol in ("tcp", "udp", "sctp", "http"):
         parser.add_argument(
             f"--{protocol}", type=int, nargs="*", action="extend", default=[], metavar="PORT"
         )

@@ -1,4 +1,4 @@
-"""The echo service of one host: sockets and one loop that answers on all of them.
+"""The echo service of one host: sockets and one loop that answers on all of them, HTTP included.
 
 Every answer is one JSON line that says who answered and which addresses the server saw, so that a
 test can tell the pod, the masquerading and the translation from one request. There is a socket per
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fairlead.lab import sctp_wire
+from fairlead.lab import echo_http, sctp_wire
 
 __all__ = ["EchoSpec", "listen", "serve"]
 
@@ -36,12 +36,14 @@ class EchoSpec:
     tcp: Sequence[int] = ()
     udp: Sequence[int] = ()
     sctp: Sequence[int] = ()
+    http: Sequence[int] = ()
     bind: str | None = None
 
 
 def listen(spec: EchoSpec) -> list[tuple[str, socket.socket]]:
     """Open all sockets of the server. Raises OSError when a port is taken."""
     opened = [("tcp", _stream(family, spec, port)) for family, port in _each(spec, spec.tcp)]
+    opened += [("http", _stream(family, spec, port)) for family, port in _each(spec, spec.http)]
     opened += [("udp", _datagram(family, spec, port)) for family, port in _each(spec, spec.udp)]
     if spec.sctp:
         opened += [("sctp", _raw(family, spec)) for family, _ in _each(spec, (0,))]
@@ -51,11 +53,14 @@ def listen(spec: EchoSpec) -> list[tuple[str, socket.socket]]:
 def serve(spec: EchoSpec, sockets: Sequence[tuple[str, socket.socket]]) -> None:
     """Answer for ever."""
     selector = selectors.DefaultSelector()
+    state = echo_http.State(spec.name)
     for protocol, sock in sockets:
         sock.setblocking(False)
         match protocol:
             case "tcp":
                 handler = _accepting(spec, sock, selector)
+            case "http":
+                handler = echo_http.accepting(state, sock, selector)
             case "udp":
                 handler = _answering_datagrams(spec, sock)
             case _:
@@ -125,17 +130,11 @@ def _target(ancillary: Ancillary) -> tuple[str, Ancillary]:
 def _line(spec: EchoSpec, protocol: str, *, client: Any, server: Any) -> bytes:
     answer = {
         "name": spec.name,
-        "client": _endpoint(client),
-        "server": _endpoint(server),
+        "client": echo_http.endpoint(client),
+        "server": echo_http.endpoint(server),
         "protocol": protocol,
     }
     return json.dumps(answer).encode() + b"\n"
-
-
-def _endpoint(address: Any) -> str:
-    host, port = address[:2]
-    host = host.partition("%")[0]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _accepting(spec: EchoSpec, sock: socket.socket, selector: selectors.BaseSelector) -> Handler:

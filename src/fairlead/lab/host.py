@@ -134,6 +134,7 @@ class Host:
         tcp: Sequence[int] = (),
         udp: Sequence[int] = (),
         sctp: Sequence[int] = (),
+        http: Sequence[int] = (),
         bind: str | None = None,
     ) -> subprocess.Popen[str]:
         """Start an echo server here, beside those of the topology, and wait until it listens.
@@ -141,7 +142,8 @@ class Host:
         It answers as `name` (default: the host's). LabError when a port is taken.
         """
         argv = [sys.executable, "-m", "fairlead.lab.echo", "--name", name or self.name]
-        for option, ports in (("--tcp", tcp), ("--udp", udp), ("--sctp", sctp)):
+        all_ports = (("--tcp", tcp), ("--udp", udp), ("--sctp", sctp), ("--http", http))
+        for option, ports in all_ports:
             argv += [option, *map(str, ports)] if ports else []
         argv += ["--bind", bind] if bind else []
         process = self.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -216,6 +218,7 @@ class Host:
                     env=env,
                     cwd=cwd,
                     text=True,
+                    start_new_session=not self._mortal,  # what stays must not hear a hang-up
                 )
 
         return self._spawner.submit(start).result()

@@ -69,15 +69,21 @@ class Hosts(Mapping[str, Host]):
         """The hosts of one role, in the order of the topology."""
         return [host for host in self._hosts.values() if host.spec.role == role]
 
+    def leave(self) -> None:
+        """Have what was started through these handles go on without them."""
+        for host in (self.switch, *self._hosts.values()):
+            for process in host.processes:
+                process.returncode = process.poll() or 0  # Popen then never asks for its end
+                _close_streams(process)
+            host.processes.clear()
+
     def close(self) -> None:
         """Let go of the lab; what was started through these handles is killed and waited for."""
         for host in (self.switch, *self._hosts.values()):
             for process in host.processes:
                 process.kill()
                 process.wait()
-                for stream in (process.stdin, process.stdout, process.stderr):
-                    if stream is not None:
-                        stream.close()
+                _close_streams(process)
         self._spawner.shutdown()
 
 
@@ -176,6 +182,12 @@ def populate(hosts: Hosts, *, detach: bool) -> None:
         raise LabError(f"the echo servers did not start: {_last_line(log)}")
     if detach:
         launcher.wait()
+
+
+def _close_streams(process: subprocess.Popen[str]) -> None:
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _last_line(path: Path) -> str:

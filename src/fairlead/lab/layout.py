@@ -18,7 +18,7 @@ from fairlead.lab.topology import Address, HostSpec, Interface, Network, Role, R
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["DEFAULT_LAN", "DEFAULT_PODS", "Subnet", "cluster"]
+__all__ = ["DEFAULT_LAN", "DEFAULT_PODS", "Subnet", "cluster", "from_top"]
 
 _EVERYWHERE: Final = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 _ON_LAN: Final = (Role.CLIENT, Role.EDGE, Role.ENGINE, Role.NODE)
@@ -98,7 +98,7 @@ def _lan_hosts(
         HostSpec(
             name=_name(role, ordinal),
             role=role,
-            lan=tuple(_from_top(s.network, rank) for s in subnets if role in s.roles),
+            lan=tuple(from_top(s.network, rank) for s in subnets if role in s.roles),
             pods=tuple(
                 _from_bottom(network, _POD_SIDE[role] + ordinal)
                 for network in segment
@@ -167,7 +167,8 @@ def _pod_names(count: int) -> list[str]:
     return [f"pod-{chr(97 + i)}" if i < 26 else f"pod-{i + 1}" for i in range(count)]
 
 
-def _from_top(network: Network, rank: int) -> Interface:
+def from_top(network: Network, rank: int) -> Interface:
+    """The address of the host of this rank, counted from the top. LabError when there is none."""
     size = min(network.num_addresses, 256)
     offset = size - 2 - rank
     if offset < 1:

@@ -35,13 +35,16 @@ __all__ = [
     "locked",
     "namespace_of",
     "read",
+    "read_environment",
     "record_names",
     "remove_leftovers",
     "write",
+    "write_environment",
 ]
 
 STATE_DIR: Final = Path("/run/fairlead-lab")
 _NAME: Final = re.compile(r"[a-z0-9]{1,24}")
+_ENVIRONMENT: Final = "environment.json"
 _STARTTIME: Final = 19  # index after the command name; field 22 of proc(5) /proc/pid/stat
 
 
@@ -147,9 +150,9 @@ def remove_leftovers() -> list[str]:
 
 def forget(name: str) -> None:
     """End the lab's processes, remove its namespaces, then its record. Nothing there: no error."""
-    namespaces = netns.names(namespace_of(name, ""))
-    netns.end_processes(namespaces)
-    netns.remove(namespaces)
+    while namespaces := netns.names(namespace_of(name, "")):  # a process may just be making one
+        netns.end_processes(namespaces)
+        netns.remove(namespaces)
     shutil.rmtree(STATE_DIR / name, ignore_errors=True)
 
 
@@ -188,6 +191,20 @@ def write(record: Record) -> None:
     draft = directory / "lab.json.new"
     draft.write_text(json.dumps(raw, indent=1))
     draft.rename(directory / "lab.json")
+
+
+def write_environment(name: str, environment: dict[str, str]) -> None:
+    """Say what programs need in their environment to use this lab; it must hold no secrets."""
+    (STATE_DIR / name / _ENVIRONMENT).write_text(json.dumps(environment, indent=1))
+
+
+def read_environment(name: str) -> dict[str, str]:
+    """What `write_environment` wrote, or nothing."""
+    try:
+        found: dict[str, str] = json.loads((STATE_DIR / name / _ENVIRONMENT).read_text())
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def _plain(host: HostSpec) -> dict[str, Any]:

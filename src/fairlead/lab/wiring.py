@@ -23,7 +23,7 @@ from fairlead.lab.topology import SWITCH, HostSpec, Interface
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["SEGMENTS", "build", "port_name"]
+__all__ = ["SEGMENTS", "build", "checksum_in_software", "port_name", "settle"]
 
 SEGMENTS: Final = ("lan", "pods")
 
@@ -59,15 +59,16 @@ def build(record: Record) -> None:
     """Make the network of this lab. Raises LabError or LabUnavailable; then part of it exists."""
     hosts = record.topology.hosts
     netns.create(record.namespaces)
-    _settle(record.name, SWITCH, forwards=False)
-    for host in hosts:
-        _settle(record.name, host.name, forwards=host.forwards)
     switch = namespace_of(record.name, SWITCH)
-    netns.ip_batch(_switch_commands(record.name, hosts), namespace=switch)
-    _checksum_in_software(record.name, SWITCH, [p for host in hosts for p in _ports(host)])
+    settle(switch, forwards=False, addresses=False)
     for host in hosts:
-        _checksum_in_software(record.name, host.name, [s for s, _ in _attached(host)])
-        netns.ip_batch(_host_commands(host), namespace=namespace_of(record.name, host.name))
+        settle(namespace_of(record.name, host.name), forwards=host.forwards)
+    netns.ip_batch(_switch_commands(record.name, hosts), namespace=switch)
+    checksum_in_software(switch, [port for host in hosts for port in _ports(host)])
+    for host in hosts:
+        inside = namespace_of(record.name, host.name)
+        checksum_in_software(inside, [segment for segment, _ in _attached(host)])
+        netns.ip_batch(_host_commands(host), namespace=inside)
 
 
 def port_name(host: str, segment: str) -> str:
@@ -108,9 +109,14 @@ def _host_commands(host: HostSpec) -> Iterator[str]:
         yield f"route add {route.to} via {route.via}"
 
 
-def _settle(lab: str, host: str, *, forwards: bool) -> None:
+def settle(namespace: str, *, forwards: bool, addresses: bool = True) -> None:
+    """Write the kernel settings of a host into its namespace.
+
+    `forwards` holds for interfaces that are there and for those to come. Without `addresses` no
+    interface gets one by itself. Raises LabUnavailable when the kernel lacks a protocol.
+    """
     settings = dict(_QUIET)
-    if host == SWITCH:  # a bridge with addresses would be one more host on its segments
+    if not addresses:  # a bridge with addresses would be one more host on its segments
         settings["net/ipv6/conf/all/disable_ipv6"] = "1"
         settings["net/ipv6/conf/default/disable_ipv6"] = "1"
     settings["net/ipv4/ip_forward"] = str(int(forwards))
@@ -126,10 +132,10 @@ def _settle(lab: str, host: str, *, forwards: bool) -> None:
                     f"the lab needs a kernel with IPv4 and IPv6; this one has no {key}"
                 ) from None
 
-    netns.call_inside(netns.NETNS_DIR / namespace_of(lab, host), write)
+    netns.call_inside(netns.NETNS_DIR / namespace, write)
 
 
-def _checksum_in_software(lab: str, host: str, interfaces: Sequence[str]) -> None:
+def checksum_in_software(namespace: str, interfaces: Sequence[str]) -> None:
     """Turn transmit checksum offload off: a veth never fills in what it promised to.
 
     Captures, raw sockets and SCTP through NAT would see packets with wrong checksums otherwise.
@@ -142,4 +148,4 @@ def _checksum_in_software(lab: str, host: str, interfaces: Sequence[str]) -> Non
                 request = struct.pack("16sP", interface.encode(), ctypes.addressof(value))
                 fcntl.ioctl(control, _SIOCETHTOOL, request)
 
-    netns.call_inside(netns.NETNS_DIR / namespace_of(lab, host), switch_off)
+    netns.call_inside(netns.NETNS_DIR / namespace, switch_off)

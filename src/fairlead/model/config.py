@@ -26,7 +26,8 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     remembers. ``dataplane``: who carries the traffic of VIPs: ``nft`` is ours; ``cluster`` is
     kube-proxy or what stands in for it, and we announce and refuse what is for no listener;
     ``none``: somebody else does both. ``probe_seconds``: how long to ask who else has an address
-    before it is taken for the first time.
+    before it is taken for the first time. ``node_patience_seconds``: how long a Node must be not
+    ready before its VIPs move.
     """
 
     service_type: ServiceType = "ClusterIP"
@@ -43,3 +44,4 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     interfaces: tuple[str, ...] = ()
     dataplane: Dataplane = "nft"
     probe_seconds: Annotated[float, Check(ge=0.02, le=10)] = 0.5
+    node_patience_seconds: Annotated[float, Check(ge=0, le=3600)] = 15.0

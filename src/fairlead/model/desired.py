@@ -2,6 +2,7 @@
 tables."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec.structs import force_setattr
 
 from fairlead.model.addresses import IPAddress, IPNetwork, merged
 from fairlead.model.names import Protocol
+from fairlead.model.peers import BgpPeer, BgpRoute
 
 Masquerade = Literal["always", "never", "auto"]
 """``auto``: masquerade, except towards backends on this engine's own node, which route back through
@@ -100,3 +102,32 @@ class L2Changes(Struct, frozen=True):
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.added or self.removed)
+
+
+class BgpSpeaker(NamedTuple):
+    """This engine as a BGP speaker."""
+
+    asn: int
+    router_id: IPv4Address
+
+
+class BgpDesired(Struct, frozen=True):
+    """The ``bgp`` driver's whole desired state on one engine: routers by the name of their object,
+    and the addresses that this engine announces to them."""
+
+    speaker: BgpSpeaker | None = None
+    peers: Mapping[str, BgpPeer] = {}
+    routes: Mapping[IPAddress, BgpRoute] = {}
+
+
+class BgpChanges(Struct, frozen=True):
+    """The difference between two :class:`BgpDesired`: a row of ``None`` is removed; no ``speaker``:
+    it stays as it is."""
+
+    speaker: BgpSpeaker | None = None
+    peers: Mapping[str, BgpPeer | None] = {}
+    routes: Mapping[IPAddress, BgpRoute | None] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.speaker or self.peers or self.routes)

@@ -3,7 +3,8 @@
 ``group`` decides who shares a VIP, ``admit`` who of them is served, ``want`` and ``allocate`` which
 addresses they get (``book`` keeps the ledger meanwhile), ``outcome`` what comes of it, ``place``
 which engines hold it, ``compile`` and ``diff`` what an engine must do, ``explain``, ``verdicts``
-and ``reasons`` what is said about it, ``guard`` what is refused.
+and ``reasons`` what is said about it, ``guard`` what is refused. ``serve`` is all of it for an
+agent, which follows what others decided.
 """
 
 from fairlead.planner.compile import compile_l2, compile_l4, delta_l2, delta_l4
@@ -13,6 +14,7 @@ from fairlead.planner.explain import Candidate, Explanation, explain
 from fairlead.planner.guard import GuardRefusal, guard
 from fairlead.planner.place import placed
 from fairlead.planner.plan import plan
+from fairlead.planner.serve import serve
 from fairlead.planner.verdicts import every_verdict, message, verdict
 
 __all__ = [
@@ -33,5 +35,6 @@ __all__ = [
     "message",
     "placed",
     "plan",
+    "serve",
     "verdict",
 ]

@@ -4,6 +4,9 @@ Every engine of a group has the listeners of all the group's VIPs, so that a tak
 address and nothing more; only the holder has the address. An engine that is both the edge and a
 server of the internal addresses would have to translate twice, which the kernel does not do (NAT
 is decided once per hook): there the two steps are compiled into one.
+
+Where the cluster's own proxy carries the traffic (``dataplane: cluster``), the holder lets through
+what is for a listener and refuses the rest, and the others have nothing.
 """
 
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from collections.abc import Iterator
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Backend, EngineRule
 from fairlead.model.desired import (
+    PASSED,
     L2Changes,
     L2Desired,
     L4Backend,
@@ -19,7 +23,7 @@ from fairlead.model.desired import (
     L4Key,
     L4Listener,
 )
-from fairlead.model.ledger import Ledger, Spot
+from fairlead.model.ledger import EXTERNAL, Ledger, Spot
 from fairlead.model.plan import Listener, Outcome, Plan, Vip
 from fairlead.planner.diff import diff_l2, diff_l4
 from fairlead.planner.place import eligible
@@ -121,6 +125,9 @@ def _serves(plan: Plan, engine: str) -> tuple[tuple[str, EngineRule], ...]:
 
 def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddress]) -> None:
     """One group's rows on one engine."""
+    if plan.claims.config.dataplane == "cluster":
+        _let_through(plan, outcome, engine, rows, vips)
+        return
     for vip in outcome.vips:
         rule = plan.claims.engine_rules.get(vip.engine_group)
         if rule is None or engine not in eligible(rule.engines, vip.role):
@@ -132,6 +139,22 @@ def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddr
             for address in vip.addresses:
                 key = L4Key(address, listener.protocol, listener.port)
                 rows[key] = _row(plan, listener, address, rule, engine)
+
+
+def _let_through(
+    plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddress]
+) -> None:
+    """What the cluster's proxy carries. It knows the addresses that clients use, not internal
+    ones."""
+    for vip in outcome.vips:
+        if engine not in plan.placement.active.get(vip.key, ()):
+            continue
+        vips.update(vip.addresses)
+        for step in vip.translations:
+            rows[L4Key(step.external, step.protocol, step.port)] = PASSED
+        for listener in vip.listeners if vip.slot == EXTERNAL else ():
+            for address in vip.addresses:
+                rows[L4Key(address, listener.protocol, listener.port)] = PASSED
 
 
 def _translations(

@@ -50,6 +50,16 @@ def load_config(
     return _checked({**(defaults or {}), **values}, where="the configuration")
 
 
+def config_of(text: str, where: str, defaults: Mapping[str, Any]) -> Config:
+    """The configuration in a text that was read elsewhere (``where``), without any environment.
+
+    Raises :class:`ConfigError`.
+    """
+    values = _values(text, where)
+    _checked(values, where=where)
+    return _checked({**defaults, **values}, where=where)
+
+
 def variables() -> dict[str, str]:
     """Environment variable -> the key that it sets; a later one wins over an earlier one."""
     keys = [field.encode_name for field in msgspec.structs.fields(Config)]
@@ -58,15 +68,20 @@ def variables() -> dict[str, str]:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        values = ryaml.load(StringIO(path.read_text(encoding="utf-8")))
+        return _values(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def _values(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = ryaml.load(StringIO(text))
     except ValueError as error:  # InvalidYamlError, which the package does not export to mypy
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+        raise ConfigError(f"{where} is not YAML: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, not a {type(values).__name__}")
+        raise ConfigError(f"{where} must hold keys and values, not a {type(values).__name__}")
     return values
 
 

@@ -15,6 +15,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Set
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from fairlead.model.addresses import IPAddress
 from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired
 from fairlead.model.plan import Plan
@@ -200,3 +202,16 @@ class L2Lane(Lane[L2Desired, L2Changes]):
 
     def doubtful(self, changes: L2Changes) -> tuple[Addresses, Addresses]:
         return changes.added, NONE
+
+
+class FollowerL2Lane(L2Lane):
+    """Announced addresses where VIPs move between engines: what another engine had until now is
+    taken without a probe, which would find that engine and cost a second."""
+
+    def delta(self, before: Plan, after: Plan) -> L2Changes:
+        changes = super().delta(before, after)
+        keys = before.outcomes.keys() if after.changed is None else after.changed
+        outcomes = (before.outcomes.get(key) for key in keys)
+        served = {a for one in outcomes if one for vip in one.vips for a in vip.addresses}
+        self._known |= changes.added & served
+        return replace(changes, probe=changes.probe - served)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from fairlead.drivers.base import Driver, DriverError
 from fairlead.drivers.l2 import Conflict, Failure, L2Driver, L2Error
+from fairlead.drivers.l2.probe import ProbeTiming
 from fairlead.drivers.nft.driver import NftDriver
 from fairlead.model.config import Config
 from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired
@@ -30,10 +31,15 @@ class Planes(NamedTuple):
     close: Callable[[], None] = lambda: None
 
 
-def kernel_planes(config: Config) -> Planes:
-    """nftables and addresses in the network namespace of this process."""
+def kernel_planes(config: Config) -> Planes | None:
+    """nftables and addresses in the network namespace of this process; None where somebody else
+    serves."""
+    if config.dataplane == "none":
+        return None
     nft = NftDriver()
-    l2 = L2Driver(interfaces=config.interfaces or None)
+    seconds = config.probe_seconds
+    timing = ProbeTiming(interval=0.3 * seconds, wait=0.4 * seconds)
+    l2 = L2Driver(interfaces=config.interfaces or None, probe=timing)
     return Planes(nft, l2, disturbed=nft.disturbed, close=nft.close)
 
 

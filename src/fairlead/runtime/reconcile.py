@@ -34,7 +34,7 @@ SOON = (0.5, 1.0, 2.0)
 """Seconds after which an address that is contested anew is looked at again: another engine that
 hands it over lets go within that time."""
 ROUND_SHARE = 20
-"""Looking for a full round may take one part in so many of the time."""
+"""Looking for a full round may take one part in so many of the time, unless said otherwise."""
 
 
 async def undisturbed(
@@ -68,7 +68,8 @@ class Surroundings(NamedTuple, Generic[Changes]):
 class Reconciler(Generic[Desired, Changes]):
     """One driver and the loop around it.
 
-    ``every``: seconds between full rounds; when a round is slow, they come less often.
+    ``every``: seconds between full rounds; when a round is slow, they come less often, so that
+    looking takes one part in ``share`` of the time at most.
     ``look_every``: seconds between cheap looks, for a driver that can tell whether somebody
     meddled.
     """
@@ -80,6 +81,7 @@ class Reconciler(Generic[Desired, Changes]):
         around: Surroundings[Changes],
         *,
         every: float = 5.0,
+        share: int = ROUND_SHARE,
         look_every: float = 1.0,
         backoff: Backoff | None = None,
     ) -> None:
@@ -89,7 +91,7 @@ class Reconciler(Generic[Desired, Changes]):
         self.counters = Counters()
         self.in_place: set[IPAddress] | None = None
         self._lane, self._driver, self._around = lane, driver, around
-        self._every, self._look_every = every, look_every
+        self._every, self._share, self._look_every = every, share, look_every
         self._backoff = backoff or Backoff()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -229,7 +231,7 @@ class Reconciler(Generic[Desired, Changes]):
         if not (waits or target.spared or self._around.intend):
             await undisturbed(self._driver.prune, desired)
         # What was made is no cost of looking: probing a contested address must not delay the next.
-        self._full_at = monotonic() + max(self._every, ROUND_SHARE * looked)
+        self._full_at = monotonic() + max(self._every, self._share * looked)
 
     async def _follow(
         self, before: Plan, target: Target, changed: frozenset[GroupKey] | None

@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from fairlead.drivers.l2 import Conflict
-from fairlead.model.addresses import IPAddress, canonical
+from fairlead.model.addresses import canonical
 from fairlead.model.config import Config
-from fairlead.model.plan import Plan
-from fairlead.model.verdict import Code
 from fairlead.runtime import snapshot
+from fairlead.runtime.dataplane import DataPlane
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.pipeline import Step
-from fairlead.runtime.planes import Announcer, failures_of
-from fairlead.runtime.reconcile import AnyReconciler, undisturbed
+from fairlead.runtime.reconcile import undisturbed
 from fairlead.runtime.report import Reporter
 from fairlead.runtime.snapshot import Held, Snapshot
 from fairlead.runtime.verdicts import Impediment, News, concerned, overlaid, touched
@@ -57,11 +54,10 @@ class Status:
         directory: Path,
         host: Host,
         report: Reporter,
-        announcer: Announcer,
-        lanes: tuple[AnyReconciler, AnyReconciler],
+        dataplane: DataPlane,
     ) -> None:
         self._directory, self._host, self._report = directory, host, report
-        self._announcer, (self._l4, self._l2) = announcer, lanes
+        self._dataplane = dataplane
         self._started = datetime.now(UTC)
         self._news = News()
         self._step: Step | None = None
@@ -85,7 +81,7 @@ class Status:
 
     def health(self, health: DriverHealth) -> None:
         """A driver or the ledger works, or fails."""
-        if health.name not in (self._l4.name, self._l2.name):
+        if health.name not in self._dataplane.names:
             self._ledger = health
         self._report.health(health)
         self._wake.set()
@@ -122,8 +118,8 @@ class Status:
         if step is None:
             return
         self._refs = set()
-        before, self._impediments = self._impediments, await undisturbed(self._find, step.plan)
-        plan = step.plan
+        plan, before = step.plan, self._impediments
+        self._impediments = await undisturbed(self._dataplane.impediments, plan)
         if before or self._impediments:
             plan = overlaid(plan, self._impediments)
             concern = concerned(plan, (*before, *self._impediments))
@@ -131,25 +127,6 @@ class Status:
         changes = await undisturbed(self._news.about, plan, refs)
         if changes:
             self._report.verdicts(plan, changes)
-
-    def _find(self, plan: Plan) -> tuple[Impediment, ...]:
-        """Why addresses that this host should have are not in place."""
-        failing = [h for h in (self._l4.health, self._l2.health) if h is not None and not h.ok]
-        conflicts = {one.address: one for one in self._announcer.conflicts()}
-        if not failing and not conflicts:
-            return ()
-        failures = {one.address: one for one in failures_of(self._l2.error)}
-        found = []
-        for address in sorted(self._l2.missing(plan), key=lambda a: (a.version, int(a))):
-            if address in conflicts:
-                found.append(_contested(conflicts[address]))
-            elif address in failures:
-                _, interface, problem = failures[address]
-                found.append(_unserved(address, self._host.host, f"{interface}: {problem}"))
-            elif failing and not failures:
-                why = f"the {failing[0].name} driver fails: {failing[0].error}"
-                found.append(_unserved(address, self._host.host, why))
-        return tuple(found)
 
     async def _write(self) -> None:
         self._write_at = inf
@@ -189,8 +166,8 @@ class Status:
             started=self._started,
             written=datetime.now(UTC),
             config=self._host.config,
-            drivers=tuple(h for h in (self._ledger, self._l4.health, self._l2.health) if h),
-            in_place=snapshot.texts(self._l2.in_place or set()),
+            drivers=(*((self._ledger,) if self._ledger else ()), *self._dataplane.healths),
+            in_place=snapshot.texts(self._dataplane.in_place),
             impediments=tuple((canonical(a), code, why) for a, code, why in self._impediments),
             held=held
             and Held(
@@ -200,17 +177,3 @@ class Status:
             unusable=tuple(sorted(world.problems.items())),
             objects=self._encoded[1],
         )
-
-
-def _contested(conflict: Conflict) -> Impediment:
-    return Impediment(
-        conflict.address,
-        Code.ADDRESS_IN_USE,
-        f"{canonical(conflict.address)} is used by another host, {conflict.mac} on "
-        f"{conflict.interface}: it is not taken. It is probed again and served once it is free.",
-    )
-
-
-def _unserved(address: IPAddress, host: str, why: str) -> Impediment:
-    text = f"it holds {canonical(address)}, but {host} cannot announce it: {why}"
-    return Impediment(address, Code.NO_READY_ENGINE, text)

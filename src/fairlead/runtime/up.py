@@ -22,11 +22,12 @@ from typing import BinaryIO, Protocol
 
 from fairlead.model.config import Config
 from fairlead.runtime.commits import Commits
+from fairlead.runtime.dataplane import DataPlane, Rounds
 from fairlead.runtime.health import DriverHealth
-from fairlead.runtime.lanes import L2Lane, L4Lane, Target
+from fairlead.runtime.lanes import Target
 from fairlead.runtime.pipeline import Pipeline, Refused, Step
 from fairlead.runtime.planes import Planes, kernel_planes
-from fairlead.runtime.reconcile import AnyReconciler, Reconciler, Surroundings, undisturbed
+from fairlead.runtime.reconcile import undisturbed
 from fairlead.runtime.report import Reporter, Started, Stopped
 from fairlead.runtime.snapshot import known_addresses, last
 from fairlead.runtime.status import Status
@@ -62,7 +63,7 @@ async def up(
     options: UpOptions,
     *,
     report: Reporter,
-    planes: Callable[[Config], Planes] = kernel_planes,
+    planes: Callable[[Config], Planes | None] = kernel_planes,
 ) -> int:
     """Run until SIGTERM or SIGINT; 0, or 1 when not everything could be withdrawn.
 
@@ -76,7 +77,8 @@ async def up(
             await run.until(stop)
             return 0 if await run.end() else 1
         finally:
-            drivers.close()
+            if drivers is not None:
+                drivers.close()
 
 
 class Worker(Protocol):
@@ -95,7 +97,7 @@ class _Run:
     """One run of ``up``, wired."""
 
     def __init__(
-        self, options: UpOptions, store: LedgerStore, planes: Planes, report: Reporter
+        self, options: UpOptions, store: LedgerStore, planes: Planes | None, report: Reporter
     ) -> None:
         ledger = store.load()
         self._options, self._report = options, report
@@ -103,32 +105,15 @@ class _Run:
         self._commits = Commits(store, ledger, done=self._committed, health=self._health)
         self._refused: Refused | None = None
         known = known_addresses(last(store.directory))
-        self._l4: AnyReconciler = Reconciler(
-            L4Lane(options.host),
-            planes.l4,
-            Surroundings(
-                other=lambda: self._l2.in_place,
-                progress=lambda: self._progress(self._l2),
-                health=self._health,
-                disturbed=planes.disturbed,
-            ),
-            every=options.every,
+        self._dataplane = DataPlane(
+            options.host,
+            planes,
+            known=known,
+            rounds=Rounds(every=options.every),
+            progress=lambda: self._status.touch(),
+            health=self._health,
         )
-        self._l2: AnyReconciler = Reconciler(
-            L2Lane(
-                options.host,
-                known=known,
-                contested=lambda: {one.address for one in planes.l2.conflicts()},
-            ),
-            planes.l2,
-            Surroundings(
-                other=lambda: self._l4.in_place,
-                progress=lambda: self._progress(self._l4),
-                health=self._health,
-            ),
-            every=options.every,
-        )
-        self._status = Status(store.directory, options, report, planes.l2, (self._l4, self._l2))
+        self._status = Status(store.directory, options, report, self._dataplane)
         report.started(
             Started(options.host, store.directory, options.ephemeral, len(ledger.holders))
         )
@@ -136,7 +121,7 @@ class _Run:
     async def until(self, stop: asyncio.Event) -> None:
         """Serve until told to stop."""
         async with asyncio.TaskGroup() as tasks:
-            workers: tuple[Worker, ...] = (self._commits, self._l4, self._l2, self._status)
+            workers: tuple[Worker, ...] = (self._commits, *self._dataplane.loops, self._status)
             for worker in workers:
                 tasks.create_task(worker.run())
             tasks.create_task(self._follow(stop))
@@ -148,9 +133,7 @@ class _Run:
         """Withdraw everything, unless it shall be kept. Returns whether that worked."""
         clean = True
         if not self._options.keep:
-            # one after the other: an address goes before its listeners
-            clean = await self._l2.withdraw()
-            clean = await self._l4.withdraw() and clean
+            clean = await self._dataplane.withdraw()
         await self._status.final()
         self._report.stopped(Stopped(self._options.keep, clean))
         return clean
@@ -179,14 +162,8 @@ class _Run:
             self._report.refused(step.refused)
 
     def _committed(self, step: Step) -> None:
-        target = Target(step.plan, step.spared)
-        self._l4.offer(target)
-        self._l2.offer(target)
+        self._dataplane.offer(Target(step.plan, step.spared))
         self._status.committed(step)
-
-    def _progress(self, other: AnyReconciler) -> None:
-        other.nudge()
-        self._status.touch()
 
     def _health(self, health: DriverHealth) -> None:
         self._status.health(health)

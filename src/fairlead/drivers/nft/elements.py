@@ -39,6 +39,10 @@ def elements(key: L4Key, listener: L4Listener) -> frozenset[Element]:
     """All elements of one listener."""
     family = key.address.version
     base = f"{key.address} . {NUMBERS[key.protocol]} . {key.port}"
+    if listener.passes:
+        return frozenset(
+            (Element(f"listeners{family}", base, "accept"), Element(f"passed{family}", base))
+        )
     served = _sticky if listener.affinity_seconds else _plain
     return frozenset(
         (

@@ -15,7 +15,7 @@ import msgspec
 from fairlead.drivers.nft.elements import NUMBERS, Element, elements
 from fairlead.drivers.nft.schema import shape_of
 from fairlead.model.addresses import IPAddress, parse_address, parse_network
-from fairlead.model.desired import L4Backend, L4Key, L4Listener, Masquerade
+from fairlead.model.desired import PASSED, L4Backend, L4Key, L4Listener, Masquerade
 
 if TYPE_CHECKING:
     from fairlead.model.names import Protocol
@@ -97,7 +97,10 @@ def _row(group: Iterable[Element]) -> L4Listener | None:
     for one in group:
         parts = one.key.split(" . ")
         tables[one.name.rstrip("46")][" . ".join(parts[_KEY_PARTS:])] = one.value
-    shape = shape_of(tables["listeners"].get("", "").removeprefix("goto "))
+    verdict = tables["listeners"].get("", "")
+    if verdict == "accept":
+        return PASSED
+    shape = shape_of(verdict.removeprefix("goto "))
     if shape is None:
         return None
     try:

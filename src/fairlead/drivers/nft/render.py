@@ -71,6 +71,8 @@ def _order(address: IPAddress) -> tuple[int, int]:
 
 
 def _listener(key: L4Key, listener: L4Listener) -> str:
+    if listener.passes:
+        return f"  {key.protocol} {key.port} passes"
     parts = [f"  {key.protocol} {key.port} ->"]
     parts += [_backend(backend) for backend in listener.backends] or ["refuse"]
     if listener.affinity_seconds:

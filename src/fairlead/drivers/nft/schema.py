@@ -23,6 +23,8 @@ SEED = 0xFA171EAD
 REFUSE = "pick-0"
 MASQUERADE = "as-engine"
 NAT_PRIORITY = -110
+INPUT_PRIORITY = 110
+"""After IPVS, which takes what is its own at 98 and 99."""
 _AFFINITY = {
     4: "type ipv4_addr . ipv4_addr . inet_proto . inet_service : classid",
     6: "typeof numgen inc mod 2 . numgen inc mod 2 : meta priority",
@@ -209,6 +211,7 @@ def _sets(family: int) -> str:
         f"set hairpin{family} {{ type {key} . {addr}; }}\n"
         f"map modes{family} {{ type {key} : verdict; }}\n"
         f"set direct{family} {{ type {key} . {addr} . inet_service; }}\n"
+        f"set passed{family} {{ type {key}; }}\n"
     )
 
 
@@ -218,6 +221,8 @@ def _base() -> str:
     nat = f"priority {NAT_PRIORITY}; policy accept;"
     leave = [f"ct status dnat ct original {_ip(f)} daddr @vips{f} goto leave{f}" for f in (4, 6)]
     invalid = [f"ct state invalid {_ip(f)} daddr @vips{f} drop" for f in (4, 6)]
+    stray = [f"ct state new {_ip(f)} daddr @vips{f} goto stray{f}" for f in (4, 6)]
+    last = f"priority {INPUT_PRIORITY};"
     return (
         _chain("vip4", _vip(4))
         + _chain("vip6", _vip(6))
@@ -230,6 +235,9 @@ def _base() -> str:
         + _chain(
             "invalid", ["type filter hook prerouting priority mangle; policy accept;", *invalid]
         )
+        + _chain("stray4", _stray(4))
+        + _chain("stray6", _stray(6))
+        + _chain("input", [f"type filter hook input {last} policy accept;", *stray])
     )
 
 
@@ -245,8 +253,16 @@ def _vip(family: int) -> list[str]:
     ]
 
 
+def _stray(family: int) -> list[str]:
+    """A flow that passed and that nobody translated, because kube-proxy does not know it yet, or no
+    more: it must not reach a daemon of the host."""
+    icmp = "icmp" if family == 4 else "icmpv6"
+    return [f"{icmp} type echo-request accept", f"goto {REFUSE}"]
+
+
 def _leave(family: int) -> list[str]:
-    """Whether a flow of ours leaves with the engine's address as source.
+    """Whether a flow of ours leaves with the engine's address as source; one that passes is left to
+    whoever translated it.
 
     A process of the engine and a backend that reaches itself or a sibling always need it, or the
     answer bypasses the engine. nft 1.0.6 knows the type of ``ct original proto-dst`` only after a
@@ -256,6 +272,7 @@ def _leave(family: int) -> list[str]:
     key = f"meta l4proto {{ tcp, udp, sctp }} ct original {ip} daddr . meta l4proto"
     key += " . ct original proto-dst"
     return [
+        f"{key} @passed{family} accept",
         "meta priority set 0",
         f"fib saddr type local goto {MASQUERADE}",
         f"{key} . {ip} saddr @hairpin{family} goto {MASQUERADE}",

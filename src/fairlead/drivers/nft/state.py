@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fairlead.drivers.nft.elements import Element, elements, shape, vip_element
 from fairlead.drivers.nft.schema import MAX_BACKENDS, Shape
 from fairlead.model.addresses import IPAddress
-from fairlead.model.desired import L4Changes, L4Desired, L4Key, L4Listener
+from fairlead.model.desired import PASSED, L4Changes, L4Desired, L4Key, L4Listener
 
 BATCH = 2_000
 """Listeners per transaction: longer ones hold up everybody else's commits."""
@@ -115,14 +115,15 @@ def stale_flows(known: Known, changes: L4Changes) -> dict[L4Key, frozenset[tuple
 
     A removed listener's end, of every protocol; a UDP listener's that are not on a present backend
     do when backends left or it is new, and all of them when its sources were restricted anew
-    (those still allowed come back with their next packet).
+    (those still allowed come back with their next packet). Those that somebody else translates are
+    his to end.
     """
     listeners: dict[L4Key, frozenset[tuple[IPAddress, int]]] = {}
     for key, row in changes.listeners.items():
         old = known.rows.get(key)
         if row is None:
             listeners[key] = frozenset()
-        elif key.protocol == "UDP" and _ends_flows(old, row):
+        elif key.protocol == "UDP" and not row.passes and _ends_flows(old, row):
             same = old is None or row.source_ranges in ((), old.source_ranges)
             listeners[key] = live(row) if same else frozenset()
     return listeners
@@ -155,6 +156,8 @@ def possible(changes: L4Changes) -> tuple[L4Changes, list[str]]:
 
 
 def _problem(key: L4Key, row: L4Listener) -> str:
+    if row.passes and row != PASSED:
+        return "it passes, and says how it is served besides"
     if len(row.backends) > MAX_BACKENDS:
         return f"more than {MAX_BACKENDS} backends"
     if row.affinity_seconds < 0:

@@ -6,8 +6,18 @@
 
 from fairlead.lab.kubernetes.build import binaries
 from fairlead.lab.kubernetes.lab import KubernetesLab
+from fairlead.lab.kubernetes.network import CONTROL
 from fairlead.lab.kubernetes.nodes import Node
 from fairlead.lab.kubernetes.plane import ControlPlane
 from fairlead.lab.kubernetes.programs import DEFAULT_CONTROLLERS
+from fairlead.lab.kubernetes.staying import up
 
-__all__ = ["DEFAULT_CONTROLLERS", "ControlPlane", "KubernetesLab", "Node", "binaries"]
+__all__ = [
+    "CONTROL",
+    "DEFAULT_CONTROLLERS",
+    "ControlPlane",
+    "KubernetesLab",
+    "Node",
+    "binaries",
+    "up",
+]

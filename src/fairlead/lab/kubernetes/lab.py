@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from fairlead.lab import state
 from fairlead.lab.kubernetes import network
 from fairlead.lab.kubernetes.build import binaries
 from fairlead.lab.kubernetes.nodes import Node
@@ -79,6 +80,8 @@ class Cluster:
             self.nodes[node.name] = node
         for node in self.nodes.values():
             node.wait_ready()
+        environment = {**self.control.environment, "PATH": str(self.control.programs)}
+        state.write_environment(self._hosts.name, environment)
 
 
 class KubernetesLab:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
+from fairlead.lab.kubernetes.programs import SERVICE_CIDRS
 from fairlead.lab.layout import DEFAULT_LAN, Subnet, cluster, from_top
 from fairlead.lab.topology import HostSpec, Role, Topology
 from fairlead.lab.wiring import settle
@@ -69,6 +70,9 @@ def connect(hosts: Hosts, nodes: Sequence[Host], *, ipv6: bool) -> None:
     }
     for node in nodes:
         settle(node.namespace, forwards=True)
+        for services in SERVICE_CIDRS[: 2 if ipv6 else 1]:
+            # A packet needs a route before kube-proxy can turn it; there is no default one here.
+            node.ip("route", "add", services, "dev", "lan")
         rules = "\n".join(_masquerading(networks[node.name]))
         node.run(["nft", "-f", "-"], input=rules, check=True)
     for node in nodes:

@@ -6,6 +6,7 @@ import http.client
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fairlead.lab.errors import LabError
@@ -16,9 +17,6 @@ from fairlead.lab.kubernetes.network import pod_cidrs
 from fairlead.lab.kubernetes.podrunner.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from fairlead.lab.host import Host
     from fairlead.lab.kubernetes.plane import ControlPlane
 
@@ -26,6 +24,7 @@ __all__ = ["Node"]
 
 _RUNNER: Final = "podrunner"
 _PROXY: Final = "kube-proxy"
+_OPEN_TO_ALL: Final = {Path("/usr"), Path("/usr/local")}
 _API_SERVICE: Final = ("10.96.0.1", 443)
 
 
@@ -41,7 +40,6 @@ class Node:
         control: ControlPlane,
         kube_proxy: bool = True,
         ipv6: bool = True,
-        labels: Mapping[str, str] | None = None,
     ) -> None:
         self.host: Final = host
         self.name: Final = host.name
@@ -49,8 +47,7 @@ class Node:
         self._home = control.directory / "nodes" / self.name
         self._home.mkdir(parents=True, exist_ok=True)
         self._cidrs = pod_cidrs(number, ipv6=ipv6)
-        runner = self._runner(lab, kube_proxy=kube_proxy, labels=dict(labels or {}))
-        self.components: Final = {_RUNNER: runner}
+        self.components: Final = {_RUNNER: self._runner(lab, kube_proxy=kube_proxy)}
         if kube_proxy:
             self.components[_PROXY] = self._proxy(ipv6=ipv6)
 
@@ -61,7 +58,7 @@ class Node:
                 component.start()
 
     def fail(self) -> None:
-        """Let the machine's power fail: all that runs on it ends at once and its cables are dead."""
+        """Let the power fail: all that runs on it ends at once and its cables are dead."""
         for segment in ("lan", "pods"):
             self.host.cut(segment)
         self.host.kill_processes()
@@ -92,8 +89,11 @@ class Node:
             return f"kube-proxy is not healthy: {self.components[_PROXY].last_words()}"
         return ""
 
-    def _runner(self, lab: str, *, kube_proxy: bool, labels: dict[str, str]) -> Component:
+    def _runner(self, lab: str, *, kube_proxy: bool) -> Component:
         pair = self._control.certificate_for(f"system:node:{self.name}", ["system:masters"])
+        serving = self._control.serving_certificate(
+            f"node-{self.name}", [str(entry.ip) for entry in self.host.spec.lan]
+        )
         host, port = _API_SERVICE if kube_proxy else self._control.endpoint
         config = Config(
             lab=lab,
@@ -102,14 +102,16 @@ class Node:
             ca=str(self._control.ca),
             certificate=str(pair.certificate),
             key=str(pair.key),
+            serving_certificate=str(serving.certificate),
+            serving_key=str(serving.key),
             directory=str(self._home),
             node_ips=tuple(str(entry.ip) for entry in self.host.spec.lan),
             pod_cidrs=self._cidrs,
             service_host=host,
             service_port=port,
             path=self._control.path,
+            programs=_programs(self._control.programs),
             version=version(),
-            labels=labels,
         )
         path = self._home / "podrunner.json"
         config.write(path)
@@ -135,6 +137,13 @@ class Node:
             directory=self._home,
             log=self._home / f"{name}.log",
         )
+
+
+def _programs(kubernetes: Path) -> tuple[str, ...]:
+    """The directories of the programs that pods may run: Kubernetes', this Python, Fairlead."""
+    source = Path(__file__).parents[3]  # what holds the package
+    python = {Path(sys.prefix), Path(sys.base_prefix)} - _OPEN_TO_ALL
+    return tuple(str(path) for path in (kubernetes, source, *sorted(python)))
 
 
 def _is_healthy() -> bool:

@@ -17,7 +17,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import socket
 import sys
 import time
@@ -28,11 +27,13 @@ from typing import TYPE_CHECKING, Any, Final
 from fairlead.lab.errors import LabError
 from fairlead.lab.kubernetes import programs
 from fairlead.lab.kubernetes.access import Access
+from fairlead.lab.kubernetes.breakable import Breakable
 from fairlead.lab.kubernetes.build import binaries
 from fairlead.lab.kubernetes.component import Component
 from fairlead.lab.kubernetes.directory import make_directory, remove_leftovers
 from fairlead.lab.kubernetes.pki import Authority
 from fairlead.lab.kubernetes.place import Machine, Place
+from fairlead.lab.kubernetes.podrunner.names import KUBELET_CLIENT
 from fairlead.lab.kubernetes.programs import DEFAULT_CONTROLLERS
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ _READY: Final = "/readyz"
 _DEFAULT_ACCOUNT: Final = "/api/v1/namespaces/default/serviceaccounts/default"
 
 
-class ControlPlane:
+class ControlPlane(Breakable):
     """The context manager; entering it returns when the API server is ready.
 
     `controllers` are the names that kube-controller-manager is given; with none it is not started.
@@ -78,6 +79,7 @@ class ControlPlane:
         service_cidrs: Sequence[str] = programs.SERVICE_CIDRS,
         flags: Mapping[str, Sequence[str]] = _NONE,
     ) -> None:
+        super().__init__()
         self._own_directory = directory is None
         self._machine = Machine() if host is None else None
         self._place: Place = host or self._machine or Machine()
@@ -88,7 +90,6 @@ class ControlPlane:
         self._scheduler = scheduler
         self._service_cidrs = tuple(service_cidrs)
         self._flags = flags
-        self._components: dict[str, Component] = {}
         self._given = directory
         self.url: Final = f"https://{self._address}:{self._port}"
 
@@ -143,6 +144,10 @@ class ControlPlane:
     def certificate_for(self, user: str, groups: Sequence[str] = ()) -> KeyPair:
         """A client certificate of this user."""
         return self._access.certificate_for(user, groups)
+
+    def serving_certificate(self, name: str, addresses: Sequence[str]) -> KeyPair:
+        """A certificate of a server at these addresses that the API server believes."""
+        return self._authority.serving(name, hosts=[name], addresses=addresses)
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig with a client certificate of this user, who may do what RBAC says."""
@@ -201,30 +206,6 @@ class ControlPlane:
             raise LabError(f"{path}: {status} {body.decode(errors='replace')[:200]}")
         return body
 
-    def kill(self, component: str, sig: signal.Signals = signal.SIGKILL) -> None:
-        """Send a program a signal that ends it, and wait until it has ended."""
-        self._component(component).end(sig)
-
-    def start(self, component: str) -> None:
-        """Start a program that was killed; `wait_ready` waits until it serves again."""
-        self._component(component).start()
-
-    def pause(self, component: str) -> None:
-        """Stop a program in its tracks: its connections stay, and nobody answers."""
-        self._component(component).send(signal.SIGSTOP)
-
-    def resume(self, component: str) -> None:
-        """Undo `pause`."""
-        self._component(component).send(signal.SIGCONT)
-
-    def pid(self, component: str) -> int:
-        """The pid of a program. LabError when it does not run."""
-        return self._component(component).pid
-
-    def log(self, component: str) -> Path:
-        """The file that holds what a program said."""
-        return self._component(component).log
-
     def wait_ready(self, timeout: float = 60.0) -> None:
         """Wait until the API server is ready and, with the controllers, until pods can be made.
 
@@ -255,9 +236,10 @@ class ControlPlane:
         return "" if status == http.client.OK else f"{path}: {status} {body.decode()[:500]}"
 
     def _prepare(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         logs = self.directory / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        authority = Authority(self.directory / "pki")
+        self._authority = authority = Authority(self.directory / "pki")
         self._access = Access(self.directory, url=self.url, authority=authority)
         files = programs.Files(
             programs=self.programs,
@@ -266,6 +248,7 @@ class ControlPlane:
             ca=self._access.ca,
             serving=authority.serving(_API, hosts=_names(_SERVICE), addresses=[*_OWN, *self._also]),
             service_accounts=authority.token_keys("service-accounts"),
+            to_nodes=authority.client("to-nodes", user=KUBELET_CLIENT),
         )
         for name, argv in self._command_lines(files).items():
             self._components[name] = Component(
@@ -295,12 +278,6 @@ class ControlPlane:
             user = self._access.for_user(f"system:{_SCHEDULER}")
             lines[_SCHEDULER] = programs.scheduler(files, kubeconfig=user)
         return lines
-
-    def _component(self, name: str) -> Component:
-        try:
-            return self._components[name]
-        except KeyError:
-            raise LabError(f"no program {name!r} here, only {[*self._components]}") from None
 
     def _end(self) -> None:
         for component in reversed(self._components.values()):

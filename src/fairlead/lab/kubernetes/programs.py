@@ -72,6 +72,7 @@ class Files:
     ca: Path
     serving: KeyPair
     service_accounts: KeyPair
+    to_nodes: KeyPair
 
 
 def etcd(files: Files) -> list[str]:
@@ -102,6 +103,10 @@ def apiserver(
         "tls-cert-file": str(files.serving.certificate),
         "tls-private-key-file": str(files.serving.key),
         "client-ca-file": str(files.ca),
+        "kubelet-certificate-authority": str(files.ca),
+        "kubelet-client-certificate": str(files.to_nodes.certificate),
+        "kubelet-client-key": str(files.to_nodes.key),
+        "kubelet-preferred-address-types": "InternalIP",
         "token-auth-file": str(files.tokens),
         "service-account-key-file": str(files.service_accounts.certificate),
         "service-account-signing-key-file": str(files.service_accounts.key),

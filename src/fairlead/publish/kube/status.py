@@ -112,7 +112,8 @@ def body_of(ref: Ref, said: Said, *, uid: str, version: str, now: str) -> bytes:
     """The patch as JSON, for ``status`` by server-side apply; conditional on the Service being
     still this one (uid), and unchanged since (resourceVersion) unless that is empty.
 
-    Without an address ``loadBalancer`` is left out, which lets go of what was written there before.
+    Without an address ``loadBalancer`` is left out, which lets go of what was written there before;
+    with nothing to say ``status`` is, so that nothing is ours any more.
     """
     meta: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace, "uid": uid}
     if version:
@@ -131,7 +132,9 @@ def body_of(ref: Ref, said: Said, *, uid: str, version: str, now: str) -> bytes:
                 last_transition_time=said.since or now,
             )
         ]
-    whole = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "status": status}
+    whole: dict[str, Any] = {"apiVersion": "v1", "kind": "Service", "metadata": meta}
+    if status:
+        whole["status"] = status
     return msgspec.json.encode(whole)
 
 

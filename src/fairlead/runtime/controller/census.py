@@ -51,7 +51,8 @@ class Census:
         self._groups: set[GroupKey] | None = None
 
     def offer(self, plan: Plan) -> None:
-        """There is a newer plan. Cheap: it is counted by :meth:`count`."""
+        """There is a newer plan (:data:`NOTHING`: none any more). Cheap: it is counted by
+        :meth:`count`."""
         if self._newest is None or plan.changed is None:
             self._refs = self._groups = None
         elif self._refs is not None and self._groups is not None:
@@ -59,13 +60,6 @@ class Census:
             self._refs = None if refs is None else self._refs | refs
             self._groups = None if refs is None else self._groups | plan.changed
         self._newest = plan
-
-    def reset(self) -> None:
-        """There is no plan any more."""
-        self.verdicts.clear()
-        self.assigned.clear()
-        self.vips = self.members = 0
-        self.plan = self._newest = self._refs = self._groups = None
 
     def take(self) -> "Task | None":
         """What is to be counted, None when that was done."""

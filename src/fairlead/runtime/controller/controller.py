@@ -10,23 +10,17 @@ memory; the ledger alone it reads anew, and consistently, because that is what m
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
 
-import msgspec
-from msgspec import Struct
-
 from fairlead.model.config import Config
-from fairlead.model.kube import Service
-from fairlead.model.ledger import ledger_of
+from fairlead.model.kube import AviInfraSetting, Service
+from fairlead.model.ledger import Ledger, ledger_of
 from fairlead.model.names import GroupKey, Ref
-from fairlead.model.objects import AddressPool
+from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
 from fairlead.model.plan import Plan
-from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change, World
 from fairlead.publish.kube.objects import use_of
 from fairlead.publish.kube.status import addresses_shown
@@ -35,21 +29,29 @@ from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.controller.api import Api, ApiError, Unreachable
 from fairlead.runtime.controller.decision import Decided, Decision, Start, units_of
 from fairlead.runtime.controller.leader import Leadership
-from fairlead.runtime.controller.publisher import VIPS, Later, NotLeader, Publisher
-from fairlead.runtime.controller.seen import Seen, seen_vip
-from fairlead.runtime.controller.split import split
+from fairlead.runtime.controller.ledger import Behind, Entries, gone_of, read_ledger
+from fairlead.runtime.controller.patience import Patience
+from fairlead.runtime.controller.publisher import Publisher
+from fairlead.runtime.controller.returns import Returns
+from fairlead.runtime.controller.seen import NOBODY, Seen, seen_vip
+from fairlead.runtime.controller.services import Services
+from fairlead.runtime.controller.split import BALANCED, Parts, split
 from fairlead.runtime.controller.work import Work
+from fairlead.runtime.controller.writing import Later, NotLeader, Writer
 from fairlead.runtime.pipeline import Refused as Withheld
 from fairlead.runtime.reconcile import undisturbed
 
-PAGE = 1000
-"""VirtualIPs in one page of the ledger."""
-SOON = 0.02
-"""Seconds after which a write that waits for another is tried again."""
+SETTLE = 0.1
+"""Seconds for which a new leader listens before it decides: what the one before wrote is on its
+way."""
 COUNT_EVERY = 30.0
 """Seconds between two counts of how full the pools are."""
-REFUSED = 30.0
-"""Seconds after which a write that the API server refuses for its own sake is tried again."""
+SOON = 0.02
+"""Seconds after which a write that waits for another is tried again, at first."""
+PASSING = 5.0
+"""Seconds after which a write that failed for a reason that passes is tried again, at most."""
+DEFINED = frozenset({AddressPool.KIND, EngineGroup.KIND, BGPPeer.KIND, AviInfraSetting.KIND})
+"""The kinds whose objects go with their CustomResourceDefinition although nobody meant them."""
 
 
 class Batch(Protocol):
@@ -75,13 +77,14 @@ class Listener(Protocol):
     def withheld(self, refused: Withheld | None) -> None: ...
     def addressed(self, ref: Ref, created: str) -> None: ...
     def failed(self, what: str, why: str) -> None: ...
-    def wrote(self, method: str, path: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerOptions:
     """``namespace`` and ``lease_name``: where the Lease is; ``lease``: its duration in seconds.
-    ``workers``: how many writes are under way at once."""
+    ``workers``: how many writes are under way at once. ``refused``: seconds after which a write
+    that the API server refuses for its own sake is tried again, at most; ``disputed``: after which
+    one that somebody else keeps undoing is."""
 
     config: Config
     identity: str
@@ -89,19 +92,8 @@ class ControllerOptions:
     lease_name: str = "fairlead-controller"
     lease: float = 10.0
     workers: int = 32
-
-
-class _Page(Struct, rename="camel"):
-    items: list[VirtualIP]
-    metadata: "_PageMeta"
-
-
-class _PageMeta(Struct, rename="camel"):
-    continue_: str = msgspec.field(name="continue", default="")
-    remaining_item_count: int = 0
-
-
-_PAGES = msgspec.json.Decoder(_Page)
+    refused: float = 30.0
+    disputed: float = 300.0
 
 
 class Controller:
@@ -121,8 +113,12 @@ class Controller:
         self._read = asyncio.Event()
         self._resume_at = 0.0
         self._backoff = Backoff(first=0.1, longest=5.0)
+        self._failures = Patience(first=SOON, longest=options.refused)
+        self._disputes = Patience(first=1.0, longest=options.disputed, free=5)
         self._withheld: Withheld | None = None
-        self._released: dict[Ref, str] = {}
+        self._returns = Returns(options.config.release_after)
+        self._orphans: set[Ref] = set()
+        self._term = 0
         self.leadership = Leadership(
             api,
             namespace=options.namespace,
@@ -132,18 +128,19 @@ class Controller:
             told=lambda error: listener.failed("lease", error),
             lease=options.lease,
         )
-        self._publisher = Publisher(
-            api,
-            self._seen,
-            may_write=self.leadership.valid,
-            pending=lambda key: key in self.work,
-            addressed=listener.addressed,
-        )
+        writer = Writer(api, self._may_write)
+        services = Services(writer, self._seen, addressed=listener.addressed, told=listener.failed)
+        self._publisher = Publisher(writer, self._seen, services=services)
+        self._publisher.released = self._returns.since
 
     @property
     def leads(self) -> bool:
         """Whether this replica decides, and may write."""
-        return self._decision is not None and self.leadership.valid()
+        return self._decision is not None and self._may_write()
+
+    def _may_write(self) -> bool:
+        """Whether the decision is of this term in office: in between somebody else may have led."""
+        return self._term != 0 and self._term == self.leadership.term
 
     @property
     def plan(self) -> Plan | None:
@@ -155,6 +152,7 @@ class Controller:
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(self._follow())]
             others.append(tasks.create_task(self._count()))
+            others.append(tasks.create_task(self._returns.run(self._give_up)))
             others += [tasks.create_task(self._write()) for _ in range(self._options.workers)]
             election = tasks.create_task(self._elect())
             await stop.wait()
@@ -181,13 +179,40 @@ class Controller:
     async def _absorb(self, batch: Batch) -> None:
         parts = split(batch.changes, batch.explicit, self._seen)
         explicit = frozenset(parts.explicit)
+        changes = [*self._defined(parts.changes, explicit)]
         if self._decision is None:
-            self._world = self._world.evolve(parts.changes)
+            self._world = self._world.evolve(changes)
             return
-        changes = [self._lingering(change, explicit) for change in parts.changes]
+        changes = [self._lingering(change, explicit) for change in changes]
         if changes:
             await self._decide(self._decision, changes, explicit)
-        self.work.add(units_of(self._publisher.plan, parts.keys))
+        self._answer(parts)
+
+    def _defined(self, changes: list[Change], explicit: frozenset[Ref]) -> Iterator[Change]:
+        """The changes without objects that only went with their definition: nobody deleted them,
+        so what was read of them stands until they are there again."""
+        for change in changes:
+            ref = change.ref
+            if change.object is None and change.problem is None and ref not in explicit:
+                if ref.kind in DEFINED:
+                    self._orphans.add(ref)
+                    self._listener.failed("definition", f"{ref} went with it, and is kept")
+                    continue
+            elif ref in self._orphans:
+                self._orphans.discard(ref)
+                if not self._orphans:
+                    self._listener.failed("definition", "")
+            yield change
+
+    def _answer(self, parts: Parts) -> None:
+        """Somebody else wrote what is ours to write: correct it, but do not fight for ever."""
+        for key in parts.keys:
+            delay = self._disputes.next(key)
+            for unit in units_of(self._publisher.plan, (key,)):
+                if delay:
+                    self.work.add_later(unit, delay)
+                else:
+                    self.work.add((unit,))
 
     async def _decide(
         self, decision: Decision, changes: list[Change], explicit: frozenset[Ref]
@@ -212,126 +237,117 @@ class Controller:
             async with self._turn:
                 self._step_down()
             return
-        while self.leadership.valid():
+        term = self.leadership.term
+        while term and term == self.leadership.term:
+            await asyncio.sleep(SETTLE)
             try:
                 async with self._turn:
-                    await self._start()
+                    await self._start(term)
             except (ApiError, Unreachable) as error:
                 self._listener.failed("ledger", str(error))
                 await asyncio.sleep(self._backoff.next())
+            except Behind:
+                continue
             else:
+                self._listener.failed("ledger", "")
                 return
 
     def _step_down(self) -> None:
         if self._decision is not None:
             self._world = self._decision.everything()
             self._decision = None
+        self._term = 0
         self.work.clear()
 
-    async def _start(self) -> None:
+    async def _start(self, term: int) -> None:
         """Begin to lead: read the ledger, decide everything, write what differs."""
         started = monotonic()
-        objects = [one async for one in self._ledger()]
-        self._notice(objects)
-        ledgered = holdings_of(objects)
-        self._expect(objects)
-        lingering = [Change(ref, None, lingers=True) for ref in self._released]
+        entries = await read_ledger(self._api)
+        self._notice(entries)
+        ledger = ledger_of(holdings_of(entries.objects).holdings, [])
+        known = released_of(entries.objects)
+        del entries
+        explicit = await self._absent(ledger, known)
+        waiting = [Change(ref, None, lingers=True) for ref in self._returns.since]
+        over = [Change(r, None) for r in self._world.lingering if r not in self._returns.since]
         start = Start(
-            self._world.evolve(lingering),
-            ledger_of(ledgered.holdings, []),
+            self._world.evolve([*waiting, *over]),
+            ledger,
             {ref: addresses_shown(s.said) for ref, s in self._seen.services.items()},
         )
-        del objects, ledgered
         decision = await undisturbed(Decision, start)
-        decided = await undisturbed(decision.feed, (), frozenset[Ref]())
-        self._decision = decision
+        decided = await undisturbed(decision.feed, (), explicit)
+        self._decision, self._term = decision, term
         self._world = World(config=self._options.config)
         self._take(decided, started)
         self.work.add(self._unexplained(decided.step.plan))
+
+    async def _absent(self, ledger: Ledger, known: dict[Ref, str]) -> frozenset[Ref]:
+        """Who has an address in the ledger, and was deleted, or asks for none any more, while
+        nobody led. Some of them are awaited."""
+        members = {ref for holding in ledger.holdings.values() for ref in holding.members}
+        services, problems = self._seen.services, self._world.problems
+        missing = {r for r in members if r not in services and r not in problems}
+        gone = await gone_of(self._api, missing - known.keys())
+        self._returns.restart(known, services)
+        if self._returns.keep:
+            for ref in gone:
+                self._returns.gone(ref)
+        found = ((ref, self._world.service(ref)) for ref in members if ref in services)
+        idle = {ref for ref, one in found if one is None or one.spec.type != BALANCED}
+        return gone | idle | known.keys()
 
     async def _count(self) -> None:
         """How full the pools are, now and then."""
         while True:
             await asyncio.sleep(COUNT_EVERY)
             if self._decision is not None:
-                self._publisher.use = await undisturbed(use_of, self._publisher.plan)
+                self._publisher.objects.use = await undisturbed(use_of, self._publisher.plan)
                 self.work.add(ref for ref in self._seen.objects if ref.kind == AddressPool.KIND)
 
-    async def _ledger(self) -> AsyncIterator[VirtualIP]:
-        more = ""
-        while True:
-            answer = await self._api.send("GET", f"{VIPS}?limit={PAGE}{more}")
-            page = await undisturbed(_PAGES.decode, answer)
-            for one in page.items:
-                yield one
-            if not page.metadata.continue_:
-                return
-            more = f"&continue={page.metadata.continue_}"
-
-    def _notice(self, objects: list[VirtualIP]) -> None:
+    def _notice(self, entries: Entries) -> None:
         """What was read anew is the truth."""
-        there = {one.name for one in objects}
+        there = {one.name: one for one in entries.objects if not one.spec.reserve}
         for name in [name for name in self._seen.vips if name not in there]:
             self._seen.drop_vip(name)
-        for one in objects:
-            if not one.spec.reserve:
-                self._seen.put_vip(one.name, seen_vip(one))
+        for name, one in there.items():
+            self._seen.put_vip(name, seen_vip(one))
+        for name, seen in entries.unreadable.items():
+            self._seen.put_vip(name, seen)
 
     def _unexplained(self, plan: Plan) -> list[GroupKey | Ref]:
         """What an earlier leader wrote for objects that ask for nothing any more."""
-        groups = [key for key in self._seen.names if key not in plan.outcomes]
+        groups = [key for key in self._seen.names if key not in plan.outcomes and key != NOBODY]
         services = (ref for ref, seen in self._seen.services.items() if seen.ours or seen.deleting)
         alone = (ref for ref in services if ref not in plan.groups_of)
         return [*groups, *alone, *self._seen.objects]
 
     # -- addresses kept for a return -------------------------------------------------------------
 
-    def _expect(self, objects: list[VirtualIP]) -> None:
-        """Go on waiting for the return of those whose addresses are kept."""
-        now = datetime.now(UTC)
-        present = self._seen.services
-        for ref, since in released_of(objects).items():
-            if ref in present:
-                continue
-            with suppress(ValueError):
-                left = self._options.config.release_after
-                left -= (now - datetime.fromisoformat(since)).total_seconds()
-                self._await_return(ref, since, max(0.0, left))
-
     def _lingering(self, change: Change, explicit: frozenset[Ref]) -> Change:
         if change.ref.kind != Service.KIND:
             return change
         if change.object is not None:
-            self._released.pop(change.ref, None)
+            self._returns.back(change.ref)
             return change
-        keep = self._options.config.release_after
         served = change.ref in self._publisher.plan.groups_of
-        if not (keep and served and change.ref in explicit):
+        if not (self._returns.keep and served and change.ref in explicit):
             return change
-        if change.ref not in self._released:
-            since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-            self._await_return(change.ref, since, keep)
+        self._returns.gone(change.ref)
         return change._replace(lingers=True)
-
-    def _await_return(self, ref: Ref, since: str, seconds: float) -> None:
-        self._released[ref] = since
-        self._publisher.released = self._released
-        loop = asyncio.get_running_loop()
-        loop.call_later(seconds, lambda: loop.create_task(self._give_up(ref, since)))
 
     async def _give_up(self, ref: Ref, since: str) -> None:
         """Nobody came back: release what was kept."""
-        if self._released.get(ref) != since:
-            return
         async with self._turn:
-            del self._released[ref]
-            if self._decision is not None:
+            if self._returns.given_up(ref, since) and self._decision is not None:
                 await self._decide(self._decision, [Change(ref, None)], frozenset({ref}))
 
     # -- writing ---------------------------------------------------------------------------------
 
     async def _write(self) -> None:
         while True:
+            # also where nothing is to be written: the same loop renews the Lease
+            await asyncio.sleep(0)
             wait = self._resume_at - monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
@@ -347,7 +363,7 @@ class Controller:
         try:
             await self._publisher.publish(key)
         except Later:
-            self.work.add_later(key, SOON)
+            self.work.add_later(key, self._failures.next(key, longest=1.0))
         except NotLeader:
             return  # the next leader compares everything
         except Unreachable as error:
@@ -355,12 +371,14 @@ class Controller:
             self.work.add_later(key, SOON)
             self._listener.failed("write", str(error))
         except ApiError as error:
+            longest = PASSING if error.passing else None
             if error.passing:
                 self._hold(error.retry_after)
-            self.work.add_later(key, SOON if error.passing else REFUSED)
+            self.work.add_later(key, self._failures.next(key, longest=longest))
             self._listener.failed("write", error.message)
         else:
             self._backoff.reset()
+            self._failures.forget(key)
 
     def _hold(self, least: float) -> None:
         """Everybody waits: what failed for one fails for all."""

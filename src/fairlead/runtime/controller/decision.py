@@ -15,7 +15,7 @@ from fairlead.model.ledger import Ledger
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Plan
 from fairlead.model.world import Change, World
-from fairlead.planner.adopt import adopted
+from fairlead.planner.adopt import adopted, families_of
 from fairlead.runtime.pipeline import Pipeline, Step
 from fairlead.runtime.verdicts import touched
 
@@ -63,9 +63,17 @@ class Decision:
 
 
 def _completed(start: Start) -> Ledger:
-    """The ledger with what unknown groups show."""
-    known = {ref for holding in start.ledger.holdings.values() for ref in holding.members}
-    shown = {ref: found for ref, found in start.shown.items() if found and ref not in known}
+    """The ledger with what is shown and not in it."""
+    known: dict[Ref, frozenset[int]] = {}
+    for holding in start.ledger.holdings.values():
+        families = families_of(holding)
+        for ref in holding.members:
+            known[ref] = known.get(ref, frozenset()) | families
+    shown = {
+        ref: found
+        for ref, found in start.shown.items()
+        if any(address.version not in known.get(ref, ()) for address in found)
+    }
     if not shown:
         return start.ledger
     return adopted(translate(start.world), start.ledger, shown)

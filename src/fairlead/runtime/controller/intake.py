@@ -6,15 +6,13 @@ that is missing, or that RBAC hides, is told and waited for. Later on what was r
 """
 
 from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fairlead.dialects.vcd import CONFIG_MAP
 from fairlead.model.config import Config
 from fairlead.model.kube import AviInfraSetting, EndpointSlice, Pod
-from fairlead.model.names import Ref
 from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
 from fairlead.model.virtualip import VirtualIP
-from fairlead.model.world import Change
 from fairlead.runtime.controller.arrivals import Arrivals
 from fairlead.sources.collection import settle
 from fairlead.sources.kube import Health, KubeBatch, KubeSource, Watch
@@ -33,12 +31,17 @@ from fairlead.sources.kube.resources import (
     watch,
 )
 
+if TYPE_CHECKING:
+    from fairlead.model.names import Ref
+    from fairlead.model.world import Change
+
 OWN = frozenset({kind.KIND for kind in (VirtualIP, AddressPool, EngineGroup)})
 """The kinds without which there is nothing to do."""
 SPARE = frozenset({kind.KIND for kind in (EndpointSlice, Pod, BGPPeer)})
 """The kinds that no address depends on: the rest works without them."""
 FOREIGN = frozenset({AviInfraSetting.KIND})
 """The kinds that a cluster may well be without."""
+UNREAD = "not read yet"
 HOW = "install the CustomResourceDefinitions: fairlead crds | kubectl apply --server-side -f -"
 
 
@@ -75,7 +78,7 @@ def lacks(health: tuple[Health, ...]) -> Iterator[Lack]:
                 yield Lack(one.kind, f"the API server does not have it: {HOW}", one.kind in OWN)
         elif one.error or not one.synced:
             needed = not one.synced and one.kind not in SPARE
-            yield Lack(one.kind, one.error or "not read yet", needed)
+            yield Lack(one.kind, one.error or UNREAD, needed)
 
 
 class Intake:
@@ -97,9 +100,7 @@ class Intake:
             waiting.update((change.ref, change) for change in batch.changes)
             explicit |= batch.explicit
             if not any(lack.needed for lack in self.lacks()):
-                yield batch._replace(
-                    changes=tuple(waiting.values()), explicit=frozenset(explicit)
-                )
+                yield batch._replace(changes=tuple(waiting.values()), explicit=frozenset(explicit))
                 break
         waiting.clear()
         settle()

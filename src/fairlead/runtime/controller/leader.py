@@ -1,17 +1,21 @@
 """Leader election by a Lease (coordination.k8s.io/v1): one replica writes at a time.
 
-Clocks are not compared: a replica measures by its own monotonic clock how long the Lease has not
-changed, so a replica whose clock is wrong neither steals nor holds on. A leader that could not
-renew for ``lease`` x :data:`RENEW_SHARE` stops writing, which is before anybody else can take over,
-and no request of its own may take longer than the rest. A Lease that is given up is only cleared
-under the resourceVersion it was renewed with, so nobody clears a successor's.
+Clocks are not compared: a replica measures by a clock of its own, which nobody sets and which goes
+on while the machine sleeps, how long the Lease has not changed. So a replica whose time is wrong
+neither steals nor holds on. A leader that could not renew for ``lease`` x :data:`RENEW_SHARE` stops
+writing, which is before anybody else can take over, and no request of its own may take longer than
+the rest. A Lease that is given up is only cleared under the resourceVersion it was renewed with, so
+nobody clears a successor's.
+
+Leadership comes in terms: who lost it for a moment, and has it again, starts anew, because somebody
+else may have led meanwhile.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import monotonic
+from time import CLOCK_BOOTTIME, clock_gettime
 
 import msgspec
 from msgspec import Struct, field
@@ -77,6 +81,7 @@ class Leadership:
         self._meta = LeaseMeta(name, namespace)
         self._mine: Lease | None = None
         self._until = 0.0
+        self._term = 0
         self._rival: tuple[str | None, str] = (None, "")
         self._rival_since = 0.0
         self._stopping = asyncio.Event()
@@ -84,7 +89,12 @@ class Leadership:
 
     def valid(self) -> bool:
         """Whether this replica may write at this instant."""
-        return monotonic() < self._until
+        return _clock() < self._until
+
+    @property
+    def term(self) -> int:
+        """Which time in office this is, counted from 1; 0 while somebody else leads, or nobody."""
+        return self._term if self.valid() else 0
 
     @property
     def holder(self) -> str:
@@ -110,19 +120,21 @@ class Leadership:
 
     async def _watch(self) -> None:
         """Tell each change of leadership, the end of it at the moment it ends."""
-        leading = False
+        told = 0
         while True:
-            if leading != self.valid():
-                leading = not leading
-                await self._changed(leading)
-            left = self._until - monotonic()
-            await asyncio.sleep(min(max(left, 0.005), 0.1) if leading else 0.02)
+            term = self.term
+            if term != told:
+                told = 0 if told else term  # one term ends before another begins
+                await self._changed(told != 0)
+                continue
+            left = self._until - _clock()
+            await asyncio.sleep(min(max(left, 0.005), 0.1) if told else 0.02)
 
     async def _attempt(self) -> None:
         try:
             async with asyncio.timeout(self._lease * (1 - RENEW_SHARE) * 0.75):
                 await (self._renew(self._mine) if self._mine else self._look_at())
-        except (ApiError, Unreachable, TimeoutError) as error:
+        except (ApiError, Unreachable, TimeoutError, msgspec.MsgspecError) as error:
             self._tell(str(error) or "no answer in time")
         else:
             self._tell("")
@@ -138,7 +150,7 @@ class Leadership:
             await self._look_at()
 
     async def _look_at(self) -> None:
-        asked = monotonic()
+        asked = _clock()
         try:
             found = await self._get()
         except ApiError as error:
@@ -155,7 +167,8 @@ class Leadership:
             self._until = 0.0
         patience = float(found.spec.lease_duration_seconds or self._lease)
         if not holder or holder == self.identity or asked - self._rival_since > patience:
-            found.spec = self._fresh((found.spec.lease_transitions or 0) + 1)
+            changes = (found.spec.lease_transitions or 0) + (holder != self.identity)
+            found.spec = self._fresh(changes)
             with suppress(LostRace):
                 await self._put(found, race=True)
 
@@ -167,7 +180,7 @@ class Leadership:
         return msgspec.json.decode(await self._api.send("GET", self._path), type=Lease)
 
     async def _create(self, lease: Lease) -> None:
-        asked = monotonic()
+        asked = _clock()
         try:
             answer = await self._api.send("POST", self._base, msgspec.json.encode(lease))
         except ApiError as error:
@@ -177,7 +190,7 @@ class Leadership:
         self._won(answer, asked)
 
     async def _put(self, lease: Lease, *, race: bool = False) -> None:
-        asked = monotonic()
+        asked = _clock()
         try:
             answer = await self._api.send("PUT", self._path, msgspec.json.encode(lease))
         except ApiError as error:
@@ -188,6 +201,8 @@ class Leadership:
 
     def _won(self, answer: bytes, asked: float) -> None:
         self._mine = msgspec.json.decode(answer, type=Lease)
+        if not self.valid():
+            self._term += 1
         self._until = asked + self._lease * RENEW_SHARE
 
     async def _release(self) -> None:
@@ -213,6 +228,10 @@ class Leadership:
 
 class LostRace(Exception):
     """Another replica took the Lease at the same moment."""
+
+
+def _clock() -> float:
+    return clock_gettime(CLOCK_BOOTTIME)
 
 
 def _now() -> str:

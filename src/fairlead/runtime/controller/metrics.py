@@ -12,14 +12,13 @@ from fairlead.runtime.metrics import PLANS, QUICK, Metrics
 
 
 class ControllerMetrics(Metrics):
-    """``queued``: how much is to be written. ``census``: what is counted of the plan."""
+    """``queued``: how much is to be written. ``census``: what is counted of plans."""
 
     def __init__(self, census: Census) -> None:
         super().__init__("controller")
+        self.census = census
         self.queued: Callable[[], int] = lambda: 0
-        self.leader = Gauge(
-            "fairlead_leader", "1 while this replica leads", registry=self.registry
-        )
+        self.leader = Gauge("fairlead_leader", "1 while this replica leads", registry=self.registry)
         Gauge(
             "fairlead_queue_depth",
             "Groups and objects that are still to be written",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.model.kube import Service
 from fairlead.model.names import GroupKey, Ref
@@ -36,15 +37,26 @@ class SeenVip(NamedTuple):
     engine_group: str
     home: tuple[str, ...]
     members: tuple[Ref, ...]
+    address: str = ""
     labelled: bool = True
 
 
+NOBODY = GroupKey("", "", "", "")
+"""Stands for the group of an object that cannot be read."""
+
+
 class SeenService(Struct, frozen=True, gc=False):
-    """A Service as it is in the API. ``ours``: its status has something that Fairlead wrote."""
+    """A Service as it is in the API. ``ours``: its status has something that Fairlead wrote.
+
+    ``version`` is the newest that is known, from the watch or from an answer; ``taken`` is the
+    newest whose spec the planner has. They differ when a write, or a look, was faster than the
+    watch.
+    """
 
     version: str
     uid: str
     said: Said
+    taken: str
     created: str = ""
     finalizers: tuple[str, ...] = ()
     deleting: bool = False
@@ -65,6 +77,7 @@ def seen_vip(one: VirtualIP) -> SeenVip:
         spec.engine_group,
         spec.home,
         tuple(members_of(spec)),
+        spec.address,
         one.metadata.labels.get(GROUP_LABEL) == spec.engine_group,
     )
 
@@ -76,6 +89,7 @@ def seen_service(one: Service) -> SeenService:
         meta.resource_version,
         meta.uid,
         shown_by(one),
+        meta.resource_version,
         meta.creation_timestamp or "",
         meta.finalizers or (),
         meta.deletion_timestamp is not None,
@@ -91,19 +105,22 @@ class SeenObject(Struct, frozen=True, gc=False):
 
 
 class Seen:
-    """The tables, and their inverse: which objects a group has."""
+    """The tables, and their inverse: which objects a group has. ``apart``: the VirtualIPs that the
+    World knows of, because they are reservations, or cannot be read."""
 
     def __init__(self) -> None:
         self.vips: dict[str, SeenVip] = {}
         self.services: dict[Ref, SeenService] = {}
         self.objects: dict[Ref, SeenObject] = {}
         self.names: dict[GroupKey, tuple[str, ...]] = {}
+        self.apart: set[str] = set()
+        self._writing: dict[str, bool] = {}
 
     def put_vip(self, name: str, seen: SeenVip) -> bool:
         """Take a VirtualIP; False when a newer version of it is known already."""
         before = self.vips.get(name)
         if before is not None:
-            if not _newer(seen.version, before.version):
+            if not is_newer(seen.version, before.version):
                 return False
             if before.group != seen.group:
                 self._forget(before.group, name)
@@ -115,23 +132,51 @@ class Seen:
 
     def drop_vip(self, name: str) -> SeenVip | None:
         """A VirtualIP is gone; what it was, if that is news."""
+        if name in self._writing:
+            self._writing[name] = True
         before = self.vips.pop(name, None)
         if before is not None:
             self._forget(before.group, name)
         return before
 
-    def put_service(self, ref: Ref, seen: SeenService) -> bool:
-        """Take a Service; False when a newer version of it is known already."""
+    def writing(self, name: str) -> None:
+        """A VirtualIP is about to be written."""
+        self._writing[name] = False
+
+    def wrote(self, name: str, seen: SeenVip | None) -> bool:
+        """It was written, or not (None). False when it was deleted meanwhile, so that nobody knows
+        whether what was written is there."""
+        lost = self._writing.pop(name, False)
+        if seen is not None and not lost:
+            self.put_vip(name, seen)
+        return not lost
+
+    def take_service(self, ref: Ref, now: SeenService) -> SeenService | None:
+        """Take a Service from the watch: what is known of it then. None: it is no news, but the
+        echo of a write."""
         before = self.services.get(ref)
-        if before is not None and not _newer(seen.version, before.version):
-            return False
-        self.services[ref] = seen
-        return True
+        if before is not None and before.uid == now.uid:
+            if not is_newer(now.version, before.taken):
+                return None
+            if is_newer(before.version, now.version):
+                now = replace(now, version=before.version, said=before.said)
+        self.services[ref] = now
+        return now
+
+    def told(self, ref: Ref, uid: str, version: str, said: Said, *, known: str) -> None:
+        """Its status was written, and is ``said`` now; ``known`` is the version that this was
+        conditional on, if it was. A Service that has gone meanwhile stays gone."""
+        before = self.services.get(ref)
+        if before is None or before.uid != uid or not is_newer(version, before.version):
+            return
+        # Nothing else can have changed if the version before was the one the planner has.
+        taken = version if known and known == before.taken else before.taken
+        self.services[ref] = replace(before, version=version, said=said, taken=taken)
 
     def put_object(self, ref: Ref, seen: SeenObject) -> bool:
         """Take another object; False when a newer version of it is known already."""
         before = self.objects.get(ref)
-        if before is not None and not _newer(seen.version, before.version):
+        if before is not None and not is_newer(seen.version, before.version):
             return False
         self.objects[ref] = seen
         return True
@@ -149,7 +194,7 @@ class Seen:
             self.names.pop(group, None)
 
 
-def _newer(one: str, than: str) -> bool:
+def is_newer(one: str, than: str) -> bool:
     """Versions of one kind of object are counted up by etcd; an answer may overtake the watch."""
     if one.isdigit() and than.isdigit():
         return int(one) > int(than)

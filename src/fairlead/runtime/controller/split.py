@@ -17,10 +17,14 @@ from fairlead.publish.kube import objects
 from fairlead.publish.kube.status import NOTHING, bare, stripped
 from fairlead.runtime.controller.seen import Seen, SeenObject, seen_service, seen_vip
 
+BALANCED = "LoadBalancer"
+"""The type of a Service that asks for an address."""
+
 
 class Parts(NamedTuple):
-    """``changes`` for the World, the objects that were ``explicit``-ly deleted, and the ``keys`` of
-    what differs from what was seen or written last, so that it may have to be written again."""
+    """``changes`` for the World, the objects that were ``explicit``-ly deleted (or edited so that
+    they ask for no address), and the ``keys`` of what differs from what was seen or written last,
+    so that it may have to be written again."""
 
     changes: list[Change]
     explicit: set[Ref]
@@ -47,8 +51,11 @@ def split(changes: Iterable[Change], explicit: frozenset[Ref], seen: Seen) -> Pa
 
 def _vip(change: Change, one: VirtualIP, seen: Seen, parts: Parts) -> None:
     if one.spec.reserve:
-        parts.changes.append(change._replace(object=_bare(one)))
+        _reservation(change, one, seen, parts)
         return
+    if one.name in seen.apart:
+        seen.apart.discard(one.name)
+        parts.changes.append(Change(change.ref, None))
     before = seen.vips.get(one.name)
     now = seen_vip(one)
     if seen.put_vip(one.name, now) and (before is None or before[1:] != now[1:]):
@@ -57,10 +64,19 @@ def _vip(change: Change, one: VirtualIP, seen: Seen, parts: Parts) -> None:
             parts.keys.append(before.group)
 
 
+def _reservation(change: Change, one: VirtualIP, seen: Seen, parts: Parts) -> None:
+    seen.apart.add(one.name)
+    before = seen.drop_vip(one.name)
+    if before is not None:
+        parts.keys.append(before.group)
+    parts.changes.append(change._replace(object=_bare(one)))
+
+
 def _service(change: Change, one: Service, seen: Seen, parts: Parts) -> None:
     ref = change.ref
-    before, now = seen.services.get(ref), seen_service(one)
-    if not seen.put_service(ref, now):
+    before = seen.services.get(ref)
+    now = seen.take_service(ref, seen_service(one))
+    if now is None:
         return
     if now.deleting:
         # its end is decided; only a finalizer delays it
@@ -69,6 +85,8 @@ def _service(change: Change, one: Service, seen: Seen, parts: Parts) -> None:
         parts.keys.append(ref)
         return
     parts.changes.append(change._replace(object=stripped(one)))
+    if one.spec.type != BALANCED:
+        parts.explicit.add(ref)
     shown = before.said if before is not None and before.uid == now.uid else NOTHING
     if shown != now.said:
         parts.keys.append(ref)
@@ -89,11 +107,15 @@ def _gone(change: Change, seen: Seen, parts: Parts) -> None:
         before = seen.drop_vip(name)
         if before is not None:
             parts.keys.append(before.group)
-        parts.changes.append(change)  # it may have been a reservation
+        if change.problem is not None:
+            seen.apart.add(name)
+        if name in seen.apart:
+            parts.changes.append(change)
+        if change.problem is None:
+            seen.apart.discard(name)
         return
-    if kind == Service.KIND and change.problem is None:
-        seen.services.pop(change.ref, None)
     if change.problem is None:
+        seen.services.pop(change.ref, None)
         seen.objects.pop(change.ref, None)
     parts.changes.append(change)
 

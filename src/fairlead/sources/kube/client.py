@@ -253,7 +253,10 @@ class ApiClient:
                     if status == 401:
                         await self._access.refused(authorization)
                     raise error_of(status, answer, response.headers.get("Retry-After"))
-                yield response.content
+                try:
+                    yield response.content
+                finally:
+                    _hang_up(response)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             if status == 0 and self._told is not None:
                 self._told(*asked_for("WATCH", path), 0, perf_counter() - start)
@@ -290,3 +293,11 @@ class ApiClient:
         else:
             why = str(error) or type(error).__name__
         return Unreachable(f"API server {self._base}: {why}")
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """End the connection of a stream that is left before its end: a polite end of TLS would wait
+    for the other side, which may be gone."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()

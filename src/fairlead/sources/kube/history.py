@@ -2,9 +2,9 @@
 
 An object that is missing from a new list was deleted, if the list is of the same history. After a
 loss of etcd, or a restore from an old copy, it is not: revisions have gone back, or the cluster is
-another one (the uid of ``kube-system`` tells clusters apart). And when a CustomResourceDefinition is
-removed, the API server first deletes every object of it, with events that look like any other; then
-nobody meant those objects. In both cases addresses must stay.
+another one (the uid of ``kube-system`` tells clusters apart). And when a CustomResourceDefinition
+is removed, the API server first deletes every object of it, with events that look like any other;
+then nobody meant those objects. In both cases addresses must stay.
 
 What no client can see: an etcd restored from an old copy with its revisions moved ahead
 (``--bump-revision``). Its objects count as deleted by whoever restored it.

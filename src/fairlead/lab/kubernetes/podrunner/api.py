@@ -21,7 +21,7 @@ UNREACHABLE: Final = (aiohttp.ClientError, TimeoutError, OSError)
 """What a request raises when the API server does not answer."""
 
 _MERGE: Final = "application/merge-patch+json"
-_PATIENCE: Final = aiohttp.ClientTimeout(total=3)
+_PATIENCE: Final = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=5)
 
 
 class ApiError(Exception):

@@ -16,7 +16,8 @@ __all__ = ["Config"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """`directory` is the node's own, for volumes and logs; `path` is where pods find programs.
+    """`directory` is the node's own, for volumes and logs; `path` is where pods find programs, and
+    `programs` are the directories that these need.
 
     `service_host` and `service_port` are what pods are told of the API server. `heartbeat` is the
     time between two renewals of the node's Lease, in seconds.
@@ -28,21 +29,23 @@ class Config:
     ca: str
     certificate: str
     key: str
+    serving_certificate: str
+    serving_key: str
     directory: str
     node_ips: tuple[str, ...]
     pod_cidrs: tuple[str, ...]
     service_host: str
     service_port: int
     path: str
+    programs: tuple[str, ...]
     version: str
-    labels: dict[str, str]
     heartbeat: float = 1.0
 
     @classmethod
     def read(cls, path: Path) -> Config:
         """Read what `write` wrote."""
         raw = json.loads(path.read_text())
-        for field in ("node_ips", "pod_cidrs"):
+        for field in ("node_ips", "pod_cidrs", "programs"):
             raw[field] = tuple(raw[field])
         return cls(**raw)
 

@@ -12,7 +12,7 @@ from fairlead.lab.kubernetes.podrunner.api import UNREACHABLE, ApiError
 from fairlead.lab.kubernetes.podrunner.environment import Missing, container_env, expand
 from fairlead.lab.kubernetes.podrunner.images import NoSuchImage, program
 from fairlead.lab.kubernetes.podrunner.node import now
-from fairlead.lab.kubernetes.podrunner.privileges import confined
+from fairlead.lab.kubernetes.podrunner.privileges import confined, runs_as
 from fairlead.lab.kubernetes.podrunner.probes import Target, follow
 from fairlead.lab.kubernetes.podrunner.processes import StartFailed
 from fairlead.lab.kubernetes.podrunner.status import ContainerState
@@ -47,8 +47,13 @@ class Container:
 
     @property
     def log(self) -> Path:
-        """The file that holds what it says."""
-        return self._home.path / f"{self.state.name}.log"
+        """The file that holds what it says since its last start."""
+        return self._log_of(self.state.restarts)
+
+    @property
+    def previous_log(self) -> Path:
+        """The file that holds what it said before that."""
+        return self._log_of(self.state.restarts - 1)
 
     async def keep(self, policy: str) -> int:
         """Run it, again and again as the restart policy says; return its last exit code."""
@@ -143,7 +148,8 @@ class Container:
 
     async def _task(self) -> Task:
         home, spec = self._home, self.spec
-        self._env = await container_env(spec, home.pod, base=home.base_env, read=home.volumes.read)
+        base = {**home.base_env, "HOME": "/" if runs_as(home.pod["spec"], spec) else "/root"}
+        self._env = await container_env(spec, home.pod, base=base, read=home.volumes.read)
         words = [*(spec.get("command") or ()), *(spec.get("args") or ())]
         args = [expand(word, self._env) for word in words]
         what = program(spec, name=home.name, env=self._env, args=args)
@@ -155,11 +161,14 @@ class Container:
             argv=confined(what, pod=home.pod["spec"], container=spec),
             netns=home.netns,
             root=str(root),
-            mounts=home.volumes.mounts(spec),
+            mounts=(*home.volumes.mounts(spec), *home.programs),
             env=self._env,
             cwd=spec.get("workingDir"),
             log=str(self.log),
         )
+
+    def _log_of(self, restart: int) -> Path:
+        return self._home.path / f"{self.state.name}-{restart}.log"
 
     def _say_waiting(self, reason: str, message: str) -> None:
         waiting = {"waiting": {"reason": reason, "message": message}}

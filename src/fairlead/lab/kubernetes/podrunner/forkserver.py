@@ -1,39 +1,29 @@
 """The process that starts the pods' processes: small, with one thread, so that it may fork.
 
-It answers each task with the pid or an error, and says when a process ends and how. An echo server
-is a fork of it and no new interpreter, so a hundred pods start in the time of one. What it started
-dies with it, and it dies with the runner.
+It answers each task with the pid or an error, says when a process ends and how, and writes what a
+process says into its log, line by line with the time. An echo server is a fork of it and no new
+interpreter, so a hundred pods start in the time of one. What it started dies with it, and it dies
+with the runner.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
 import select
 import signal
 import socket
-import sys
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from fairlead.lab import netns
-from fairlead.lab.echo_server import EchoSpec, listen, serve
-from fairlead.lab.errors import LabError
-from fairlead.lab.kubernetes.podrunner.rootfs import Mount, enter_root, join_root
+from fairlead.lab.kubernetes.podrunner.child import become, die_with
+from fairlead.lab.kubernetes.podrunner.logs import LogWriter
 from fairlead.lab.kubernetes.podrunner.task import Task
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from fairlead.lab.kubernetes.podrunner.task import EchoTask
-
 __all__ = ["launch"]
-
-_PR_SET_PDEATHSIG: Final = 1
-_NOT_FOUND: Final = 127
 
 
 def launch() -> socket.socket:
@@ -45,139 +35,91 @@ def launch() -> socket.socket:
     parent = os.getpid()
     if os.fork() == 0:
         ours.close()
-        _die_with(parent)
+        die_with(parent)
         os.setsid()
-        try:
-            _serve(theirs)
-        finally:
-            os._exit(0)
+        _run(theirs)
     theirs.close()
     return ours
 
 
-def _serve(line: socket.socket) -> None:
-    """Answer until the runner hangs up."""
-    gc.collect()
-    gc.freeze()  # so that the collector of a child leaves the pages shared
-    wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(wake_write)
-    signal.signal(signal.SIGCHLD, _nothing)
-    running: dict[int, int] = {}
-    pending = b""
-    poll = select.poll()
-    poll.register(line, select.POLLIN)
-    poll.register(wake_read, select.POLLIN)
-    while True:
-        ready = {descriptor for descriptor, _ in poll.poll()}
-        if wake_read in ready:
-            os.read(wake_read, 4096)
-            _report_ends(line, running)
-        if line.fileno() in ready:
-            data = line.recv(1 << 20)
-            if not data:
-                return
-            *whole, pending = (pending + data).split(b"\n")
-            for entry in whole:
-                number, task = Task.decode(entry)
-                _start(line, running, number, task)
-
-
-def _start(line: socket.socket, running: dict[int, int], number: int, task: Task) -> None:
-    readable, writable = os.pipe2(os.O_CLOEXEC)
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _child(task, writable, parent)
-    os.close(writable)
-    with os.fdopen(readable) as pipe:
-        error = pipe.read()  # ends with exec, or when the echo server listens
-    running[pid] = number
-    _say(line, {"number": number, "error": error} if error else {"number": number, "pid": pid})
-
-
-def _report_ends(line: socket.socket, running: dict[int, int]) -> None:
-    while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        number = running.pop(pid)
-        code = os.waitstatus_to_exitcode(status)
-        _say(line, {"number": number, "exit": code if code >= 0 else 128 - code})
-
-
-def _say(line: socket.socket, answer: dict[str, object]) -> None:
-    line.sendall(json.dumps(answer).encode() + b"\n")
-
-
-def _child(task: Task, writable: int, parent: int) -> NoReturn:
-    """Become the task; never returns. Errors before it runs go through the pipe."""
+def _run(line: socket.socket) -> NoReturn:
+    """Serve until the runner hangs up."""
     try:
-        _settle_in(task, parent)
-        if task.echo is not None:
-            _echo(task.echo, writable)
-        os.execvpe(task.argv[0], list(task.argv), task.env)
-    except (OSError, LabError) as error:
-        os.write(writable, str(error).encode())
-    os._exit(_NOT_FOUND)
-
-
-def _settle_in(task: Task, parent: int) -> None:
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.setsid()
-    _die_with(parent)
-    _open_streams(task.log)
-    if task.join is not None:
-        netns.enter(os.open(f"/proc/{task.join}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-        join_root(task.join)
-    elif task.netns is not None:
-        netns.enter(os.open(task.netns, os.O_RDONLY | os.O_CLOEXEC))
-    if task.root is not None:
-        enter_root(Path(task.root), [Mount(*entry) for entry in task.mounts])
-    if task.cwd is not None:
-        os.chdir(task.cwd)
-
-
-def _open_streams(log: str | None) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if log else null
-    for stream, target in ((0, null), (1, out), (2, out)):
-        os.dup2(target, stream)
-
-
-def _echo(task: EchoTask, writable: int) -> NoReturn:
-    _close_all_but(writable)  # so that an end of the runner or the server is seen by the other
-
-    def expire(number: int, frame: FrameType | None) -> NoReturn:
+        gc.collect()
+        gc.freeze()  # so that the collector of a child leaves the pages shared
+        _Server(line).serve()
+    finally:
         os._exit(0)
 
-    def drain(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGALRM, expire)
-        signal.setitimer(signal.ITIMER_REAL, max(task.drain, 0.001))
 
-    signal.signal(signal.SIGTERM, drain)
-    spec = EchoSpec(
-        name=task.name, tcp=task.tcp, udp=task.udp, sctp=task.sctp, http=task.http, bind=None
-    )
-    sockets = listen(spec)
-    os.close(writable)
-    print(f"{spec.name} serves", *(f"{kind}:{s.getsockname()}" for kind, s in sockets), flush=True)
-    serve(spec, sockets)
-    sys.exit(0)
+class _Server:
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._pending = b""
+        self._running: dict[int, int] = {}
+        self._outputs: dict[int, LogWriter] = {}
+        self._wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write)
+        signal.signal(signal.SIGCHLD, _nothing)
+        self._poll = select.poll()
+        self._poll.register(line, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
 
+    def serve(self) -> None:
+        """Answer until the line ends."""
+        while True:
+            ready = {descriptor for descriptor, _ in self._poll.poll()}
+            for descriptor in ready & self._outputs.keys():
+                self._take_output(descriptor)
+            if self._wake in ready:
+                os.read(self._wake, 4096)
+                self._report_ends()
+            if self._line.fileno() in ready and not self._take_tasks():
+                return
 
-def _close_all_but(kept: int) -> None:
-    for entry in os.listdir("/proc/self/fd"):
-        if int(entry) > 2 and int(entry) != kept:
-            with suppress(OSError):  # the listing's own
-                os.close(int(entry))
+    def _take_tasks(self) -> bool:
+        data = self._line.recv(1 << 20)
+        *whole, self._pending = (self._pending + data).split(b"\n")
+        for entry in whole:
+            self._start(*Task.decode(entry))
+        return bool(data)
 
+    def _start(self, number: int, task: Task) -> None:
+        errors_read, errors = os.pipe2(os.O_CLOEXEC)
+        output_read, output = os.pipe2(os.O_CLOEXEC) if task.log else (None, None)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            become(task, parent=parent, errors=errors, output=output)
+        os.close(errors)
+        if task.log and output is not None and output_read is not None:
+            os.close(output)
+            self._outputs[output_read] = LogWriter(task.log)
+            self._poll.register(output_read, select.POLLIN)
+        with os.fdopen(errors_read) as pipe:
+            error = pipe.read()  # ends with exec, or when the echo server listens
+        self._running[pid] = number
+        self._say({"number": number, "error": error} if error else {"number": number, "pid": pid})
 
-def _die_with(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    def _take_output(self, descriptor: int) -> None:
+        data = os.read(descriptor, 1 << 16)
+        self._outputs[descriptor].write(data)
+        if not data:
+            self._poll.unregister(descriptor)
+            os.close(descriptor)
+            self._outputs.pop(descriptor).close()
+
+    def _report_ends(self) -> None:
+        while self._running:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            end = code if code >= 0 else 128 - code
+            self._say({"number": self._running.pop(pid), "exit": end})
+
+    def _say(self, answer: dict[str, object]) -> None:
+        self._line.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

@@ -28,11 +28,11 @@ class PodHome:
         self.path: Path = config.home / "pods" / self.uid
         self.path.mkdir(parents=True, exist_ok=True)
         self.volumes = Volumes(api, pod, home=self.path, shared=config.home / "hostpath")
+        self.programs = tuple((path, path, True) for path in config.programs)
         self.netns: str | None = None
         self.addresses: tuple[str, ...] = ()
         self.base_env = {
             "PATH": config.path,
-            "HOME": "/root",
             "HOSTNAME": config.node if self.on_host_network else self.name,
             "KUBERNETES_SERVICE_HOST": config.service_host,
             "KUBERNETES_SERVICE_PORT": str(config.service_port),

@@ -18,13 +18,14 @@ from fairlead.lab.kubernetes.podrunner.task import EchoTask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["DRAIN", "NoSuchImage", "base_name", "program"]
+__all__ = ["DRAIN", "NoSuchImage", "base_name", "is_echo", "program"]
 
 DRAIN: Final = "DRAIN_SECONDS"
 """The environment variable that says how long an echo server goes on after SIGTERM."""
 
 _DEFAULT_DRAIN: Final = "0.5"
 _SHELLS: Final = frozenset({"alpine", "bash", "busybox", "debian", "python", "ubuntu"})
+_PROGRAMS: Final = _SHELLS | {"fairlead", "kubectl", "pause"}
 _ECHO: Final = "echo"
 
 
@@ -35,6 +36,11 @@ class NoSuchImage(Exception):
 def base_name(image: str) -> str:
     """`registry:5000/team/echo:1.2@sha256:…` is `echo`."""
     return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+
+
+def is_echo(container: Mapping[str, Any]) -> bool:
+    """Whether a container is an echo server, which reads no files."""
+    return not container.get("command") and base_name(container["image"]) not in _PROGRAMS
 
 
 def program(

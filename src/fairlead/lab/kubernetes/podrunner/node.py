@@ -11,12 +11,12 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from fairlead.lab.kubernetes.podrunner.api import UNREACHABLE, ApiError
+from fairlead.lab.kubernetes.podrunner.api import UNREACHABLE, Api, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fairlead.lab.kubernetes.podrunner.api import Api, Object
+    from fairlead.lab.kubernetes.podrunner.api import Object
     from fairlead.lab.kubernetes.podrunner.config import Config
 
 __all__ = ["beat", "node_object", "now", "register"]
@@ -24,6 +24,7 @@ __all__ = ["beat", "node_object", "now", "register"]
 _LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _ROOM: Final = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "256Gi", "pods": "250"}
 _LOG_PORT: Final = 10250
+_PATIENCE: Final = 2.0
 _GONE: Final = 404
 _THERE: Final = 409
 
@@ -51,16 +52,22 @@ async def register(api: Api, config: Config) -> None:
     await api.merge(f"{path}/status", {"status": node["status"]})
 
 
-async def beat(
-    api: Api, config: Config, *, back: Callable[[], None], lost: Callable[[], None]
+async def beat(config: Config, *, back: Callable[[], None], lost: Callable[[], None]) -> None:
+    """Renew the Lease for ever, on a connection of its own. `lost` is called when the API server
+    does not answer, `back` when it does again; the node then says anew that it is Ready."""
+    async with Api(config) as api:
+        await _beat(api, config, back, lost)
+
+
+async def _beat(
+    api: Api, config: Config, back: Callable[[], None], lost: Callable[[], None]
 ) -> None:
-    """Renew the Lease for ever. `lost` is called when the API server does not answer, `back` when
-    it does again; the node then says anew that it is Ready."""
     reachable = True
     while True:
         started = time.monotonic()
         try:
-            await _renew(api, config)
+            async with asyncio.timeout(_PATIENCE):
+                await _renew(api, config)
             if not reachable:
                 await register(api, config)
                 reachable = True
@@ -92,7 +99,6 @@ def node_object(config: Config) -> Object:
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
-        **config.labels,
     }
     return {
         "apiVersion": "v1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from typing import TYPE_CHECKING, Final
 
 from fairlead.lab import netns
@@ -14,7 +15,7 @@ from fairlead.lab.kubernetes.podrunner.environment import Missing
 from fairlead.lab.kubernetes.podrunner.home import PodHome
 from fairlead.lab.kubernetes.podrunner.node import now
 from fairlead.lab.kubernetes.podrunner.sandbox import make_sandbox, remove_sandbox
-from fairlead.lab.kubernetes.podrunner.status import pod_status
+from fairlead.lab.kubernetes.podrunner.status import pod_status, says_the_same
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -35,17 +36,26 @@ class Pod:
     """A pod and the tasks that keep it. `update` tells it what the API says of it now."""
 
     def __init__(
-        self, pod: Object, *, api: Api, config: Config, processes: Processes, pool: AddressPool
+        self,
+        pod: Object,
+        *,
+        api: Api,
+        config: Config,
+        processes: Processes,
+        pool: AddressPool,
+        starts: asyncio.Semaphore,
     ) -> None:
         self._api = api
         self._config = config
         self._pool = pool
+        self._starts = starts
         self._number: int | None = None
         self._home = PodHome(pod, api=api, config=config)
         spec = pod["spec"]
         self._setup = [self._container(one, processes) for one in spec.get("initContainers") or ()]
         self._main = [self._container(one, processes) for one in spec["containers"]]
         self._started = now()
+        self._written: Object | None = None
         self._terminating = asyncio.Event()
         self._gone = asyncio.Event()
         metadata = pod["metadata"]
@@ -54,11 +64,11 @@ class Pod:
 
     def update(self, pod: Object) -> None:
         """Take the object as it is now."""
-        gates = self._gates(pod) != self._gates(self._home.pod)
         self._home.take(pod)
         if pod["metadata"].get("deletionTimestamp"):
             self._terminating.set()
-        if gates:
+        if self._written is not None and not says_the_same(pod, self._status()):
+            self._written = None  # the node controller took readiness away, or a gate has opened
             self._home.changed()
 
     def forget(self) -> None:
@@ -78,17 +88,22 @@ class Pod:
             for task in working:
                 task.cancel()
             outcomes = await asyncio.gather(*working, return_exceptions=True)
-            await asyncio.to_thread(self._remove_network)
+            await self._remove_network()
             self._home.close()
         await self._delete_object()
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
 
-    def log_of(self, container: str) -> Container | None:
-        """The container of this name."""
+    def is_called(self, namespace: str, name: str) -> bool:
+        """Whether this is its name."""
+        metadata = self._home.pod["metadata"]
+        return (metadata["namespace"], metadata["name"]) == (namespace, name)
+
+    def container(self, name: str) -> Container | None:
+        """The container of this name, None when there is none."""
         for one in (*self._setup, *self._main):
-            if one.state.name == container:
+            if one.state.name == name:
                 return one
         return None
 
@@ -96,7 +111,8 @@ class Pod:
         return Container(spec, self._home, processes)
 
     async def _live(self) -> None:
-        await self._make_network()
+        async with self._starts:
+            await self._make_network()
         await self._make_volumes()
         self._home.spawn(self._home.volumes.renew_tokens())
         policy = self._home.pod["spec"].get("restartPolicy", "Always")
@@ -166,10 +182,13 @@ class Pod:
         for one in containers:
             one.kill()
 
-    def _remove_network(self) -> None:
-        if self._number is not None:
-            remove_sandbox(self._namespace)
-            self._give_address_back()
+    async def _remove_network(self) -> None:
+        while self._number is not None:
+            try:
+                await asyncio.to_thread(remove_sandbox, self._namespace)
+                self._give_address_back()
+            except LabError as error:  # a process that does not end in time
+                print(f"{self._namespace}: {error}", file=sys.stderr, flush=True)
 
     def _give_address_back(self) -> None:
         if self._number is not None:
@@ -191,16 +210,15 @@ class Pod:
 
     async def _report(self) -> None:
         """Write the status whenever it is another than the one written last."""
-        written: Object | None = None
         self._home.changed()
         while True:
             await self._home.next_change()
             status = self._status()
-            while status != written:
+            while status != self._written:
                 try:
                     patch = {"metadata": {"uid": self._home.uid}, "status": status}
                     await self._api.merge(f"{self._path}/status", patch)
-                    written = status
+                    self._written = status
                 except ApiError as error:
                     if error.status == _GONE or error.status == 409:
                         return
@@ -219,12 +237,6 @@ class Pod:
             started=self._started,
             moment=now(),
         )
-
-    @staticmethod
-    def _gates(pod: Object) -> list[Object]:
-        wanted = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or ()]
-        conditions = (pod.get("status") or {}).get("conditions") or []
-        return [entry for entry in conditions if entry["type"] in wanted]
 
 
 async def _to_its_end(work: Coroutine[object, object, object]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["confined"]
+__all__ = ["confined", "runs_as"]
 
 _DEFAULT: Final = frozenset(
     {
@@ -37,7 +37,7 @@ def confined(
     argv: tuple[str, ...], *, pod: Mapping[str, Any], container: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """The command line that runs `argv` as its security context says."""
-    context = {**(pod.get("securityContext") or {}), **(container.get("securityContext") or {})}
+    context = _context(pod, container)
     prefix = ["setpriv"]
     if (user := context.get("runAsUser")) is not None:
         group = context.get("runAsGroup", 0)
@@ -51,6 +51,15 @@ def confined(
     if context.get("allowPrivilegeEscalation") is False:
         prefix.append("--no-new-privs")
     return (*prefix, "--", *argv)
+
+
+def runs_as(pod: Mapping[str, Any], container: Mapping[str, Any]) -> int:
+    """The user id of a container."""
+    return int(_context(pod, container).get("runAsUser", 0))
+
+
+def _context(pod: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
+    return {**(pod.get("securityContext") or {}), **(container.get("securityContext") or {})}
 
 
 def _kept(capabilities: Mapping[str, Any]) -> set[str]:

@@ -1,14 +1,16 @@
 """A root directory of its own for a process: the machine's, with the volumes of its pod laid over.
 
-A mount point that the machine does not have is made in a tmpfs that mirrors its parents by bind
-mounts, so nothing of a pod is ever written into the machine's own directories. All of it lives in
-the mount namespace of the process and goes with it. Called between fork and exec, in the child.
+A mount point that the machine does not have, or that lies below a directory closed to others, is
+made in a tmpfs that mirrors its parents by bind mounts. So nothing of a pod is ever written into
+the machine's own directories, and programs in a home directory can be run by any user. All of it
+lives in the mount namespace of the process and goes with it. Called in the child, before exec.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,6 +42,7 @@ def enter_root(root: Path, mounts: list[Mount]) -> None:
     _mount("none", Path("/"), flags=_MS_REC | _MS_PRIVATE)
     _mount("tmpfs", root, kind="tmpfs")
     _mirror(Path("/"), root)
+    root.chmod(0o755)
     for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):
         _lay(mount, root)
     os.chroot(root)
@@ -71,22 +74,26 @@ def _inside(root: Path, target: str) -> Path:
 
 
 def _make_way(root: Path, target: Path, *, is_file: bool) -> None:
-    """Have a directory (or file) at the target; parents that are bind mounts are mirrored first."""
-    if target.exists() and target.is_dir() != is_file:
-        return
-    for parent in reversed([one for one in target.parents if one.is_relative_to(root)]):
-        if parent == root:
-            continue
+    """Have a directory (or file) at the target that everybody reaches; parents in the way are
+    mirrored."""
+    parents = [one for one in reversed(target.parents) if one != root and one.is_relative_to(root)]
+    there = target.exists() and target.is_dir() != is_file
+    for parent in parents:
         if not parent.exists():
             parent.mkdir()
-        elif not _is_ours(parent, root):
+        elif not _is_ours(parent, root) and not (there and _is_open(parent)):
             original = Path("/") / parent.relative_to(root)
             _mount("tmpfs", parent, kind="tmpfs")
             _mirror(original, parent)
+            parent.chmod(0o755)
     if is_file:
         target.touch()
     else:
         target.mkdir(exist_ok=True)
+
+
+def _is_open(directory: Path) -> bool:
+    return bool(directory.stat().st_mode & stat.S_IXOTH)
 
 
 def _is_ours(directory: Path, root: Path) -> bool:

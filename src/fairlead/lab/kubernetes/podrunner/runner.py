@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fairlead.lab import netns
 from fairlead.lab.kubernetes.podrunner.api import UNREACHABLE, Api, ApiError
+from fairlead.lab.kubernetes.podrunner.logserver import serve_logs
 from fairlead.lab.kubernetes.podrunner.node import beat, register
 from fairlead.lab.kubernetes.podrunner.pod import Pod
 from fairlead.lab.kubernetes.podrunner.processes import Processes
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
     from fairlead.lab.kubernetes.podrunner.api import Object
     from fairlead.lab.kubernetes.podrunner.config import Config
+    from fairlead.lab.kubernetes.podrunner.container import Container
 
 __all__ = ["run"]
 
 _PODS: Final = "/api/v1/pods"
 _WATCH_SECONDS: Final = 240
 _RETRY: Final = 0.3
+_STARTS: Final = 8  # so many pods are set up at a time; the others wait
 
 
 async def run(config: Config, line: socket.socket) -> None:
@@ -41,7 +44,8 @@ async def run(config: Config, line: socket.socket) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(processes.run())
             group.create_task(runner.follow())
-            group.create_task(beat(api, config, lost=runner.break_off, back=runner.break_off))
+            group.create_task(serve_logs(config, runner.container))
+            group.create_task(beat(config, lost=runner.break_off, back=runner.break_off))
             print("ready", flush=True)
 
 
@@ -60,6 +64,7 @@ class _Runner:
         self._api = api
         self._processes = processes
         self._pool = AddressPool(config.networks)
+        self._starts = asyncio.Semaphore(_STARTS)
         self._pods: dict[str, Pod] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -74,6 +79,13 @@ class _Runner:
             ):
                 raise outcome
             await asyncio.sleep(_RETRY)
+
+    def container(self, namespace: str, pod: str, name: str) -> Container | None:
+        """A container of a pod that is here."""
+        for one in self._pods.values():
+            if one.is_called(namespace, pod):
+                return one.container(name)
+        return None
 
     def break_off(self) -> None:
         """The connection of the watch may be dead without knowing it: make a new one."""
@@ -110,6 +122,7 @@ class _Runner:
                 config=self._config,
                 processes=self._processes,
                 pool=self._pool,
+                starts=self._starts,
             )
             task = asyncio.create_task(self._pods[uid].run(), name=pod["metadata"]["name"])
             self._tasks[uid] = task

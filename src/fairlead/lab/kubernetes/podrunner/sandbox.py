@@ -9,32 +9,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fairlead.lab import netns
 from fairlead.lab.errors import LabError
-from fairlead.lab.topology import Address
 from fairlead.lab.wiring import checksum_in_software, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fairlead.lab.topology import Network
+    from fairlead.lab.topology import Address, Network
 
-__all__ = ["AddressPool", "Sandbox", "make_sandbox", "remove_sandbox"]
+__all__ = ["AddressPool", "make_sandbox", "remove_sandbox"]
 
 _FIRST: Final = 2
 _MOST: Final = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """A pod's network: the namespace, its interface on the node, its addresses."""
-
-    namespace: str
-    port: str
-    addresses: tuple[Address, ...]
 
 
 class AddressPool:
@@ -61,7 +50,7 @@ def gateway(network: Network) -> Address:
     return network[1]
 
 
-def make_sandbox(namespace: str, port: str, addresses: tuple[Address, ...]) -> Sandbox:
+def make_sandbox(namespace: str, port: str, addresses: tuple[Address, ...]) -> None:
     """Make the network of a pod; to be called in the node's namespace.
 
     Raises LabError; then nothing of it is left.
@@ -75,7 +64,6 @@ def make_sandbox(namespace: str, port: str, addresses: tuple[Address, ...]) -> S
     except LabError:
         netns.remove([namespace])
         raise
-    return Sandbox(namespace, port, addresses)
 
 
 def remove_sandbox(namespace: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ContainerState", "pod_status"]
+__all__ = ["ContainerState", "pod_status", "says_the_same"]
 
 Object = dict[str, Any]
 _CREATING: Final = {"waiting": {"reason": "ContainerCreating"}}
@@ -83,6 +83,12 @@ def pod_status(
         status["podIP"] = addresses[0]
         status["podIPs"] = [{"ip": ip} for ip in addresses]
     return status
+
+
+def says_the_same(pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether the pod's conditions are those of the status, times apart."""
+    before = {entry["type"]: entry["status"] for entry in _present(pod)}
+    return all(before.get(entry["type"]) == entry["status"] for entry in status["conditions"])
 
 
 def _phase(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.lab.kubernetes.podrunner.api import ApiError
 from fairlead.lab.kubernetes.podrunner.environment import Missing, decoded, field_value
+from fairlead.lab.kubernetes.podrunner.images import is_echo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +40,11 @@ class Volumes:
 
     async def prepare(self) -> None:
         """Make them all. Raises Missing, ApiError, and what an unreachable API server raises."""
-        for volume in self._pod["spec"].get("volumes") or ():
-            self._paths[volume["name"]] = await self._make(volume)
+        spec = self._pod["spec"]
+        unread = all(map(is_echo, [*spec["containers"], *spec.get("initContainers", ())]))
+        for volume in spec.get("volumes") or ():
+            if not (unread and "projected" in volume):  # every pod has one, with a token
+                self._paths[volume["name"]] = await self._make(volume)
 
     def mounts(self, container: Mapping[str, Any]) -> tuple[tuple[str, str, bool], ...]:
         """The mounts of a container: source, target, read-only."""
@@ -78,13 +82,12 @@ class Volumes:
         shutil.rmtree(self._home, ignore_errors=True)
 
     async def _make(self, volume: Mapping[str, Any]) -> Path:
-        path: Path = self._home / "volumes" / volume["name"]
         if "hostPath" in volume:
             return self._host_path(volume["hostPath"])
-        path.mkdir(parents=True, exist_ok=True)
+        path = self._directory(volume["name"], mode=0o777 if "emptyDir" in volume else 0o755)
         match volume:
             case {"emptyDir": _}:
-                path.chmod(0o777)
+                return path
             case {"projected": {"sources": sources}}:
                 for source in sources:
                     await self._project(path, source)
@@ -97,6 +100,12 @@ class Volumes:
             case _:
                 kinds = ", ".join(key for key in volume if key != "name")
                 raise Missing(f"the lab has no volumes of kind {kinds}")
+        return path
+
+    def _directory(self, name: str, *, mode: int) -> Path:
+        path: Path = self._home / "volumes" / name
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(mode)
         return path
 
     def _host_path(self, source: Mapping[str, Any]) -> Path:

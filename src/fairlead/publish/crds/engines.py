@@ -1,0 +1,58 @@
+"""EngineGroup: which engines serve, and how many of them."""
+
+from fairlead.model.objects import EngineGroup, EngineGroupSpec
+from fairlead.publish.crds.conditions import IN_USE, WHY_NOT, status
+from fairlead.publish.crds.convert import Extras
+from fairlead.publish.crds.definition import AGE, Column, Definition, Names, Shape, definition
+from fairlead.publish.crds.rules import SELECTORS, rule, rules, value
+
+_LEAST = value(EngineGroupSpec, "min_scale")
+_MOST = value(EngineGroupSpec, "max_scale")
+
+_EXTRAS: Extras = {
+    **SELECTORS,
+    (EngineGroupSpec, ""): rules(
+        rule(f"{_MOST} == 0 || {_MOST} >= {_LEAST}", "maxScale must be 0 or at least minScale"),
+    ),
+    (EngineGroupSpec, "node_selector"): {
+        "description": "Which Nodes are engines; all by default.",
+    },
+    (EngineGroupSpec, "se_groups"): {
+        "description": "Other names of the group, for instance an Avi SE group.",
+    },
+    (EngineGroupSpec, "mode"): {
+        "description": "ActiveStandby (the default): one engine holds a VIP. ActiveActive: "
+        "minScale of them do. NPlusM: as ActiveStandby, with bufferEngines to spare.",
+    },
+    (EngineGroupSpec, "min_scale"): {
+        "description": "How many engines hold a VIP at once in mode ActiveActive. 1 by default.",
+    },
+    (EngineGroupSpec, "max_scale"): {
+        "description": "How many engines may hold a VIP at once; 0 (the default) is no limit.",
+    },
+    (EngineGroupSpec, "buffer_engines"): {
+        "description": "How many engines' worth of VIPs is kept free in mode NPlusM.",
+    },
+    (EngineGroupSpec, "max_vips_per_engine"): {
+        "description": "An engine holds no more; 0 (the default) is no limit.",
+    },
+    (EngineGroupSpec, "failback"): {
+        "description": "True by default: VIPs return to an engine that is ready again.",
+    },
+}
+
+_COLUMNS = (
+    Column("Mode", ".spec.mode", about="Empty: ActiveStandby."),
+    Column("Min", ".spec.minScale", "integer", about="Empty: 1."),
+    Column("Max-VIPs", ".spec.maxVipsPerEngine", "integer", about="Empty: no limit."),
+    IN_USE,
+    Column("SE-Groups", ".spec.seGroups", wide=True),
+    WHY_NOT,
+    AGE,
+)
+
+
+def engine_groups(versions: tuple[str, ...]) -> Definition:
+    """The definition of EngineGroup."""
+    names = Names("enginegroups", short=("eng",), categories=("fairlead",))
+    return definition(names, Shape(EngineGroup, _EXTRAS, _COLUMNS, status()), versions)

@@ -1,0 +1,1 @@
+"""``fairlead agent``: on each node, serves what the published ledger says."""

@@ -1,0 +1,329 @@
+"""The agent wired: it follows what is published, and decides nothing but who holds what.
+
+::
+
+    API or files ──> Intake ──> follow ──> DataPlane ──> kernel
+      agent.json ──────┘        (pure)         └──> Telling, Meter
+
+While the source cannot be read at the start, the cache stands in for it: the same objects, so
+nothing moves when it comes back. What the cache does not explain stays as it is meanwhile.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+from fairlead.drivers.base import DriverError
+from fairlead.model.addresses import IPAddress
+from fairlead.model.config import Config
+from fairlead.model.plan import Plan
+from fairlead.model.virtualip import VirtualIP
+from fairlead.model.world import Change, World
+from fairlead.runtime.agent import cache
+from fairlead.runtime.agent.cache import Cached, CacheKeeper, UnusableCache
+from fairlead.runtime.agent.following import (
+    Followed,
+    addresses_of,
+    created,
+    follow,
+    is_confined,
+    told,
+)
+from fairlead.runtime.agent.intake import Batch, Intake, Source
+from fairlead.runtime.agent.mine import Announced, Mine, Shift, Waiting
+from fairlead.runtime.agent.telling import Telling
+from fairlead.runtime.dataplane import DataPlane, Rounds
+from fairlead.runtime.health import DriverHealth
+from fairlead.runtime.lanes import FollowerL2Lane, Target
+from fairlead.runtime.planes import Planes
+from fairlead.runtime.reconcile import undisturbed
+from fairlead.runtime.report import Reporter
+from fairlead.runtime.snapshot import texts
+from fairlead.sources.collection import settle, uncollected
+
+PATIENCE = 2.0
+"""Seconds to wait for the source before the cache stands in for it."""
+ROUNDS = Rounds(every=15.0, share=200)
+"""An agent at rest costs next to nothing; a table that somebody meddled with is noticed sooner."""
+AGAIN = 1.0
+"""Seconds between two looks at what does not work."""
+NONE: frozenset[IPAddress] = frozenset()
+API, CACHE, VANISHED = "api", "cache", "published"
+
+
+class Meter(Protocol):
+    """Hears what is measured."""
+
+    def decided(self, seconds: float, shift: Shift) -> None:
+        """A plan was made in that time."""
+        ...
+
+    def announced(self, event: Announced) -> None:
+        """An address of this engine is in place."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOptions:
+    """How to run.
+
+    ``engine``: the name of this host's Node. ``state``: where the cache is. ``keep``: leave the
+    data plane when stopping. ``alone``: without any Node, this host is the only engine.
+    ``needed``: the kinds without which nothing live is followed. ``patience``: seconds.
+    """
+
+    config: Config
+    engine: str
+    state: Path
+    keep: bool = False
+    alone: bool = False
+    needed: frozenset[str] = frozenset({VirtualIP.KIND})
+    patience: float = PATIENCE
+    rounds: Rounds = ROUNDS
+
+
+class Agent:
+    """One agent. ``confined`` is called once some VIP is Local, so that endpoints are to be
+    read."""
+
+    def __init__(
+        self,
+        options: AgentOptions,
+        *,
+        source: Source,
+        planes: Planes | None,
+        report: Reporter,
+        meter: Meter,
+        confined: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.mine = Mine(options.engine)
+        self._options, self._source, self._planes = options, source, planes
+        self._report, self._meter = report, meter
+        self._confined: Callable[[], None] | None = confined
+        self._intake = Intake(options.needed, patience=options.config.node_patience_seconds)
+        self._followed = Followed(World(config=options.config))
+        self._spared = NONE
+        self._standing_in = ""
+        self._waiting = Waiting()
+        self._telling = Telling(report)
+        self._said: dict[str, str] = {}
+        self._stir = asyncio.Event()
+        self._cached = self._load()
+        self.dataplane = DataPlane(
+            options.engine,
+            planes,
+            known=self._cached.known if self._cached else (),
+            rounds=options.rounds,
+            progress=self._stir.set,
+            health=self._health,
+            lane=FollowerL2Lane,
+        )
+        self._keeper = CacheKeeper(
+            options.state, self._header, lambda error: self._say(CACHE, error)
+        )
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes by what the source says; else by the cache, or by nothing."""
+        return self._intake.live
+
+    @property
+    def plan(self) -> Plan | None:
+        """What is followed; None while nothing is known."""
+        return self._followed.plan
+
+    @property
+    def kept(self) -> int:
+        """How many objects are followed although they vanished."""
+        return self._intake.kept
+
+    @property
+    def lacks(self) -> list[str]:
+        """What cannot be read now, and why."""
+        return [f"{one.kind}: {one.error}" for one in self._source.health if one.error]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until told to stop, or until the source ends."""
+        async with asyncio.TaskGroup() as tasks:
+            loops = [tasks.create_task(loop.run()) for loop in self.dataplane.loops]
+            work = (self._follow(stop), self._tell(), self._keeper.run(), self._look())
+            others = [tasks.create_task(one) for one in work]
+            await stop.wait()
+            for loop in self.dataplane.loops:
+                loop.stop()
+            for task in others:
+                task.cancel()
+            await asyncio.wait([*loops, *others])
+
+    async def end(self) -> bool:
+        """Withdraw everything, unless it shall be kept. Returns whether that worked."""
+        clean = self._options.keep or await self.dataplane.withdraw()
+        await self._keeper.write()
+        return clean
+
+    # -- following -------------------------------------------------------------------------------
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        batches = self._source.batches()
+        upcoming = asyncio.ensure_future(_next(batches))
+        patience: float | None = self._options.patience
+        try:
+            while True:
+                await asyncio.wait({upcoming}, timeout=patience or self._intake.due())
+                if upcoming.done():
+                    batch = upcoming.result()
+                    if batch is None:
+                        stop.set()
+                        return
+                    await self._take(batch)
+                    upcoming = asyncio.ensure_future(_next(batches))
+                if expired := self._intake.expired():
+                    await self._apply(expired, monotonic())
+                if patience is not None and not self.live:
+                    await self._resume()
+                patience = None
+        finally:
+            upcoming.cancel()
+            with suppress(asyncio.CancelledError):
+                await upcoming
+
+    async def _resume(self) -> None:
+        """Serve what the cache says, and let be what it does not know of."""
+        cached, self._cached = self._cached, None
+        if cached is None:
+            self._standing_in = "there is no cache, so all is left as it is"
+            return
+        self._standing_in = f"serving what was published at {cached.header.written:%F %T} UTC"
+        found = await self._found()
+        await self._apply(cached.changes, monotonic(), found=found)
+
+    async def _found(self) -> frozenset[IPAddress]:
+        """The addresses in the kernel. Asked before the loops have anything to do."""
+        while True:
+            try:
+                return await undisturbed(_in_kernel, self._planes)
+            except DriverError as error:
+                self._say("data plane", str(error))
+                await asyncio.sleep(AGAIN)
+
+    async def _take(self, batch: Batch) -> None:
+        was_live = self.live
+        changes = self._intake.take(batch, self._source.health, self._followed.world)
+        if not self.live:
+            return
+        self._cached, self._spared = None, NONE
+        if was_live:
+            await self._apply(changes, batch.received_at)
+        else:
+            with uncollected():
+                await self._apply(changes, batch.received_at, anyway=True)
+            settle()
+        self._keeper.offer(self._followed.world)
+
+    async def _apply(
+        self,
+        changes: Iterable[Change],
+        received_at: float,
+        *,
+        found: frozenset[IPAddress] = NONE,
+        anyway: bool = False,
+    ) -> None:
+        """Follow some changes. ``found``: what is in the kernel and stays there if nothing explains
+        it. ``anyway``: also when they change nothing."""
+        started, before, changes = monotonic(), self._followed, tuple(changes)
+        alone = self._options.engine if self._options.alone else ""
+        now = await undisturbed(follow, before, changes, alone=alone)
+        if now.plan is None or now.served is None or (now is before and not anyway):
+            return
+        self._followed = now
+        if found:
+            self._spared = found - addresses_of(now.plan)
+        shift = self.mine.follow(before.plan, now.plan)
+        self._meter.decided(monotonic() - started, shift)
+        self._expect(shift, before, received_at)
+        self.dataplane.offer(Target(now.plan, self._spared))
+        self._telling.of_objects(now.plan, told(now.served, before.plan))
+        self._stir.set()
+        if self._confined is not None and is_confined(changes):
+            self._confined()
+            self._confined = None
+
+    def _expect(self, shift: Shift, before: Followed, received_at: float) -> None:
+        """Measure how long it takes until what is gained is in place."""
+        self._waiting.forget(shift.lost)
+        for address in shift.gained if self.dataplane.loops else ():
+            if address not in self.dataplane.in_place:
+                since = created(address, before=before, now=self._followed)
+                self._waiting.expect(address, received_at=received_at, created=since)
+
+    # -- telling ---------------------------------------------------------------------------------
+
+    async def _tell(self) -> None:
+        while True:
+            await self._stir.wait()
+            self._stir.clear()
+            plan, in_place = self.plan, self.dataplane.in_place
+            if plan is None:
+                continue
+            for event in self._waiting.arrived(in_place, now=monotonic(), today=datetime.now(UTC)):
+                self._meter.announced(event)
+            impediments = await undisturbed(self.dataplane.impediments, plan)
+            self._telling.of_data_plane(plan, in_place=in_place, impediments=impediments)
+
+    async def _look(self) -> None:
+        """Say what cannot be read or has vanished, and when all is well again."""
+        while True:
+            await asyncio.sleep(AGAIN)
+            vanished = (
+                f"{self.kept} objects vanished and nobody deleted them: they are still served"
+            )
+            self._say(VANISHED, vanished if self.kept else "")
+            lacks = "; ".join(self.lacks)
+            if self.live:
+                self._say(API, lacks)
+            elif self._standing_in:
+                self._say(API, f"{lacks or 'nothing was read yet'}: {self._standing_in}")
+
+    def _say(self, what: str, error: str) -> None:
+        """How something is doing; good news only after bad."""
+        if error != self._said.get(what, ""):
+            self._said[what] = error
+            self._health(DriverHealth(what, not error, error, datetime.now(UTC)))
+
+    def _health(self, health: DriverHealth) -> None:
+        self._report.health(health)
+        self._stir.set()
+
+    # -- the cache -------------------------------------------------------------------------------
+
+    def _load(self) -> Cached | None:
+        options = self._options
+        try:
+            return cache.load(
+                options.state, engine=options.engine, dataplane=options.config.dataplane
+            )
+        except UnusableCache as error:
+            self._say(CACHE, str(error))
+            return None
+
+    def _header(self) -> cache.Header:
+        return cache.header(
+            engine=self._options.engine,
+            dataplane=self._options.config.dataplane,
+            in_place=texts(self.dataplane.in_place),
+        )
+
+
+async def _next(batches: AsyncIterator[Batch]) -> Batch | None:
+    return await anext(batches, None)
+
+
+def _in_kernel(planes: Planes | None) -> frozenset[IPAddress]:
+    if planes is None:
+        return NONE
+    return planes.l4.observe().vips | planes.l2.observe().owned

@@ -1,0 +1,177 @@
+"""``fairlead agent`` as a process: everything wired, from credentials to the exit code."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fairlead.model.config import Config
+from fairlead.runtime.agent.agent import Agent, AgentOptions
+from fairlead.runtime.agent.files import FileBatches
+from fairlead.runtime.agent.intake import Source
+from fairlead.runtime.agent.mine import Announced, Shift
+from fairlead.runtime.agent.watches import needed, slices, watches
+from fairlead.runtime.lag import Lag
+from fairlead.runtime.lock import StateError, WriterLock
+from fairlead.runtime.metrics import AgentMetrics, DriverState
+from fairlead.runtime.planes import Planes, kernel_planes
+from fairlead.runtime.probes import Check, Listen, probes
+from fairlead.runtime.report import Reporter, Started, Stopped
+from fairlead.runtime.signals import stopped_by_signals
+from fairlead.sources.files import Batch, FileSource
+from fairlead.sources.kube import Access, ApiClient, KubeSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How to run. ``access``: which API server, and as whom; None: ``paths`` are read instead.
+    ``listen``: where health and metrics are; None: nowhere."""
+
+    config: Config
+    engine: str
+    state: Path
+    access: Access | None = None
+    paths: Sequence[Path] = ()
+    stdin: BinaryIO | None = None
+    keep: bool = False
+    listen: Listen | None = None
+
+
+async def agent(
+    options: ServeOptions,
+    *,
+    report: Reporter,
+    planes: Callable[[Config], Planes | None] = kernel_planes,
+) -> int:
+    """Run until SIGTERM or SIGINT; 0, or 1 when not everything could be withdrawn.
+
+    Raises :class:`~fairlead.runtime.lock.StateError` when the state directory cannot be used, and
+    OSError when it cannot listen.
+    """
+    stop = asyncio.Event()
+    lock = _locked(options.state)
+    drivers = None
+    try:
+        drivers = planes(options.config)
+        with stopped_by_signals(stop):
+            return await _Process(options, drivers, report).run(stop)
+    finally:
+        if drivers is not None:
+            drivers.close()
+        lock.release()
+
+
+def _locked(directory: Path) -> WriterLock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return WriterLock(directory)
+    except OSError as error:
+        raise StateError(f"{directory} cannot be used: {error.strerror}") from None
+
+
+class _Process:
+    """One agent with everything around it."""
+
+    def __init__(self, options: ServeOptions, planes: Planes | None, report: Reporter) -> None:
+        self._options, self._planes, self._report = options, planes, report
+        self._metrics, self._lag = AgentMetrics(), Lag()
+        self._metrics.loop_lag.set_function(lambda: self._lag.worst)
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Until told to stop; the exit code."""
+        async with AsyncExitStack() as stack:
+            served = await self._agent(stack, stop)
+            self._watch(served)
+            if self._options.listen is not None:
+                await stack.enter_async_context(
+                    probes(
+                        self._options.listen,
+                        self._metrics.registry,
+                        live=self._live,
+                        ready=lambda: readiness(served),
+                    )
+                )
+            self._report.started(Started(self._options.engine, self._options.state, False, 0))
+            measure = asyncio.create_task(self._lag.measure())
+            try:
+                await served.run(stop)
+            finally:
+                measure.cancel()
+        clean = await served.end()
+        self._report.stopped(Stopped(self._options.keep, clean))
+        return 0 if clean else 1
+
+    async def _agent(self, stack: AsyncExitStack, stop: asyncio.Event) -> Agent:
+        access, config = self._options.access, self._options.config
+        if access is None:
+            files = FileSource(self._options.paths, self._options.stdin)
+            return self._made(FileBatches(files, told=self._read, stop=stop))
+        client = ApiClient(access, on_request=self._metrics.requested)
+        await stack.enter_async_context(client)
+        source = await stack.enter_async_context(KubeSource(client, watches(config)))
+        self._metrics.watched = lambda: source.health
+        more = slices(config)
+        return self._made(source, lambda: source.want(more) if more is not None else None)
+
+    def _made(self, source: Source, confined: Callable[[], None] = lambda: None) -> Agent:
+        own = self._options
+        alone = own.access is None
+        return Agent(
+            AgentOptions(
+                config=own.config,
+                engine=own.engine,
+                state=own.state,
+                keep=own.keep,
+                alone=alone,
+                needed=needed(own.config),
+            ),
+            source=source,
+            planes=self._planes,
+            report=self._report,
+            meter=Measured(self._metrics),
+            confined=confined,
+        )
+
+    def _watch(self, served: Agent) -> None:
+        plane = served.dataplane
+        self._metrics.announced = lambda: (len(plane.in_place), len(served.mine.addresses))
+        self._metrics.drivers = lambda: [
+            DriverState(loop.name, loop.health is not None and loop.health.ok, loop.counters)
+            for loop in plane.loops
+        ]
+
+    def _read(self, batch: Batch) -> None:
+        self._report.read(batch.problems, batch.unknown)
+
+    def _live(self) -> Sequence[Check]:
+        return (Check("loop", True, f"at most {self._lag.worst:.3f} s late"),)
+
+
+class Measured:
+    """What an agent measures, as metrics. It is its
+    :class:`~fairlead.runtime.agent.agent.Meter`."""
+
+    def __init__(self, metrics: AgentMetrics) -> None:
+        self._metrics = metrics
+
+    def decided(self, seconds: float, shift: Shift) -> None:
+        """A plan was made."""
+        if shift.moves:
+            self._metrics.moves.labels("engine").inc(shift.moves)
+
+    def announced(self, event: Announced) -> None:
+        """An address is in place."""
+        self._metrics.time_to_announce.observe(event.seconds)
+
+
+def readiness(served: Agent) -> list[Check]:
+    """Whether an agent can do its work, and if not, why. One that goes by its cache serves, and is
+    ready."""
+    known = served.plan is not None
+    source = "" if served.live else "goes by the cache" if known else "nothing was read yet"
+    return [
+        Check("read", known, "; ".join([*([source] if source else []), *served.lacks])),
+        *(Check(health.name, health.ok, health.error) for health in served.dataplane.healths),
+    ]

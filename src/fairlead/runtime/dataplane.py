@@ -1,0 +1,150 @@
+"""The data planes of one engine with their loops, wired to each other.
+
+``up`` and ``agent`` differ in where their plans come from; what becomes of a plan on a host is the
+same, and is here. Where somebody else serves (``dataplane: none``), there is nothing in it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from fairlead.drivers.l2 import Conflict
+from fairlead.model.addresses import IPAddress, canonical
+from fairlead.model.plan import Plan
+from fairlead.model.verdict import Code
+from fairlead.runtime.health import DriverHealth
+from fairlead.runtime.lanes import L2Lane, L4Lane, Target
+from fairlead.runtime.planes import Planes, failures_of
+from fairlead.runtime.reconcile import ROUND_SHARE, AnyReconciler, Reconciler, Surroundings
+from fairlead.runtime.verdicts import Impediment
+
+
+class Rounds(NamedTuple):
+    """How often to compare with what is really there: every so many seconds, and with one part in
+    ``share`` of the time at most."""
+
+    every: float = 5.0
+    share: int = ROUND_SHARE
+
+
+class DataPlane:
+    """``engine``: the name of this host's engine. ``known``: addresses that it holds since before.
+    ``progress``: something is in place now, or no more. ``lane``: what is special about the
+    addresses of a role."""
+
+    def __init__(
+        self,
+        engine: str,
+        planes: Planes | None,
+        *,
+        known: Iterable[IPAddress] = (),
+        rounds: Rounds | None = None,
+        progress: Callable[[], None],
+        health: Callable[[DriverHealth], None],
+        lane: type[L2Lane] = L2Lane,
+    ) -> None:
+        self._engine, self._planes = engine, planes
+        self._progress, self._health = progress, health
+        self.loops: tuple[AnyReconciler, ...] = ()
+        if planes is not None:
+            self._wire(planes, known, rounds or Rounds(), lane)
+
+    def _wire(
+        self, planes: Planes, known: Iterable[IPAddress], rounds: Rounds, lane: type[L2Lane]
+    ) -> None:
+        self._l4: AnyReconciler = Reconciler(
+            L4Lane(self._engine),
+            planes.l4,
+            Surroundings(
+                other=lambda: self._l2.in_place,
+                progress=lambda: self._moved(self._l2),
+                health=self._health,
+                disturbed=planes.disturbed,
+            ),
+            every=rounds.every,
+            share=rounds.share,
+        )
+        self._l2: AnyReconciler = Reconciler(
+            lane(
+                self._engine,
+                known=known,
+                contested=lambda: {one.address for one in planes.l2.conflicts()},
+            ),
+            planes.l2,
+            Surroundings(
+                other=lambda: self._l4.in_place,
+                progress=lambda: self._moved(self._l4),
+                health=self._health,
+            ),
+            every=rounds.every,
+            share=rounds.share,
+        )
+        self.loops = (self._l4, self._l2)
+
+    def offer(self, target: Target) -> None:
+        """Make this true from now on."""
+        for loop in self.loops:
+            loop.offer(target)
+
+    async def withdraw(self) -> bool:
+        """Remove everything, after the loops have ended. Returns whether that worked."""
+        # one after the other: an address goes before its listeners
+        clean = [await loop.withdraw() for loop in reversed(self.loops)]
+        return all(clean)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the drivers."""
+        return tuple(loop.name for loop in self.loops)
+
+    @property
+    def healths(self) -> tuple[DriverHealth, ...]:
+        """How the drivers do, of those that did something already."""
+        return tuple(loop.health for loop in self.loops if loop.health is not None)
+
+    @property
+    def in_place(self) -> set[IPAddress]:
+        """The addresses that this host has on its LANs; do not change it."""
+        return (self._l2.in_place if self.loops else None) or set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that was offered is in place."""
+        return all(loop.settled for loop in self.loops)
+
+    def impediments(self, plan: Plan) -> tuple[Impediment, ...]:
+        """Why addresses that this host should have are not in place."""
+        failing = [health for health in self.healths if not health.ok]
+        planes = self._planes
+        conflicts = {one.address: one for one in planes.l2.conflicts()} if planes else {}
+        if not failing and not conflicts:
+            return ()
+        failures = {one.address: one for one in failures_of(self._l2.error)}
+        found = []
+        for address in sorted(self._l2.missing(plan), key=lambda a: (a.version, int(a))):
+            if address in conflicts:
+                found.append(_contested(conflicts[address]))
+            elif address in failures:
+                _, interface, problem = failures[address]
+                found.append(_unserved(address, self._engine, f"{interface}: {problem}"))
+            elif failing and not failures:
+                why = f"the {failing[0].name} driver fails: {failing[0].error}"
+                found.append(_unserved(address, self._engine, why))
+        return tuple(found)
+
+    def _moved(self, other: AnyReconciler) -> None:
+        other.nudge()
+        self._progress()
+
+
+def _contested(conflict: Conflict) -> Impediment:
+    return Impediment(
+        conflict.address,
+        Code.ADDRESS_IN_USE,
+        f"{canonical(conflict.address)} is used by another host, {conflict.mac} on "
+        f"{conflict.interface}: it is not taken. It is probed again and served once it is free.",
+    )
+
+
+def _unserved(address: IPAddress, engine: str, why: str) -> Impediment:
+    text = f"it holds {canonical(address)}, but {engine} cannot announce it: {why}"
+    return Impediment(address, Code.NO_READY_ENGINE, text)
