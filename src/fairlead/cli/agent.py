@@ -40,6 +40,16 @@ ListenAt = Annotated[
         show_default=":9441; nowhere with -f",
     ),
 ]
+FenceAt = Annotated[
+    Path | None,
+    typer.Option(
+        "--fence",
+        metavar="DIR",
+        help="Let the 'fairlead fence' of this directory hold the addresses, so that they survive "
+        "this process.",
+        show_default="this process holds them",
+    ),
+]
 PORT = ":9441"
 
 
@@ -51,6 +61,7 @@ def agent(
     files: Files = None,
     state: State = DEFAULT_STATE,
     keep: Keep = False,
+    fence: FenceAt = None,
     listen: ListenAt = "",
     log: LogOption = None,
 ) -> None:
@@ -82,6 +93,7 @@ def agent(
         paths=files or (),
         stdin=sys.stdin.buffer if Path("-") in (files or ()) else None,
         keep=keep,
+        fence=fence,
         listen=_listen(listen or ("" if files else PORT)),
     )
     try:

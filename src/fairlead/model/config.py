@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta as Check
 from msgspec import Struct
 
+from fairlead.model.cell import Partition
 from fairlead.model.desired import Masquerade
 
 ServiceType = Literal["ClusterIP", "NodePort", "NodePortLocal"]
@@ -25,7 +26,8 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     kept for the return of a deleted Service. ``tombstones``: how many released addresses a pool
     remembers. ``dataplane``: who carries the traffic of VIPs: ``nft`` is ours; ``cluster`` is
     kube-proxy or what stands in for it, and we announce and refuse what is for no listener;
-    ``none``: somebody else does both. ``probe_seconds``: how long to ask who else has an address
+    ``none``: somebody else does both. ``partition``: what engines
+    without a majority do. ``probe_seconds``: how long to ask who else has an address
     before it is taken for the first time. ``node_patience_seconds``: how long a Node must be not
     ready before its VIPs move.
     """
@@ -43,5 +45,6 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     tombstones: Annotated[int, Check(ge=0)] = 1024
     interfaces: tuple[str, ...] = ()
     dataplane: Dataplane = "nft"
+    partition: Partition = "consistent"
     probe_seconds: Annotated[float, Check(ge=0.02, le=10)] = 0.5
     node_patience_seconds: Annotated[float, Check(ge=0, le=3600)] = 15.0

@@ -36,7 +36,7 @@ def serve(served: Served, previous: Plan | None = None) -> Plan:
     return draft.revise()
 
 
-class _Roster(NamedTuple):
+class Roster(NamedTuple):
     """An engine group as one role sees it: the order of preference by slot, everybody in it, who is
     ready, and who runs pods."""
 
@@ -46,14 +46,15 @@ class _Roster(NamedTuple):
     nodes: Engines
 
 
-def _roster_of(rule: EngineRule, role: Role) -> _Roster:
+def roster_of(rule: EngineRule, role: Role) -> Roster:
+    """The roster of a group. Its cost grows with the engines, so keep it for many VIPs."""
     names = eligible(rule.engines, role)
     everybody = frozenset(names)
     able = ready(rule.engines) & everybody
-    return _Roster(orders(names), everybody, able, cluster_nodes(rule.engines))
+    return Roster(orders(names), everybody, able, cluster_nodes(rule.engines))
 
 
-def holders(vip: ServedVip, roster: _Roster) -> Order:
+def holders(vip: ServedVip, roster: Roster) -> Order:
     """Who holds a VIP."""
     able = _able(vip, roster)
     if vip.engines == 1 and vip.home and vip.home[0] in able:
@@ -64,7 +65,16 @@ def holders(vip: ServedVip, roster: _Roster) -> Order:
     return (*first, *islice(rest, vip.engines - len(first)))
 
 
-def _able(vip: ServedVip, roster: _Roster) -> Engines:
+def order_of(vip: ServedVip, roster: Roster) -> Order:
+    """All candidates of a VIP by preference, whoever is ready."""
+    fitting = roster.everybody
+    if vip.nodes is not None:
+        fitting = fitting & (vip.nodes | (fitting - roster.nodes)) or fitting
+    names = dict.fromkeys((*vip.home, *roster.table[slot_of(vip)]))
+    return tuple(name for name in names if name in fitting)
+
+
+def _able(vip: ServedVip, roster: Roster) -> Engines:
     """The engines to choose from: of all that fit, those that are ready, unless none is."""
     if vip.nodes is not None:
         fitting = roster.everybody & (vip.nodes | (roster.everybody - roster.nodes))
@@ -81,7 +91,7 @@ class _Draft:
         self.previous = previous
         self.changed: set[GroupKey] = set()
         self._rules: Rules = served.engine_rules
-        self._rosters: dict[tuple[str, Role], _Roster] = {}
+        self._rosters: dict[tuple[str, Role], Roster] = {}
 
     def whole(self, *, fresh: bool = False) -> Plan:
         """Place every VIP."""
@@ -115,11 +125,11 @@ class _Draft:
         if before != now:
             self.changed.add(vip.group)
 
-    def _roster(self, vip: Vip) -> _Roster | None:
+    def _roster(self, vip: Vip) -> Roster | None:
         found = self._rosters.get((vip.engine_group, vip.role))
         rule = self._rules.get(vip.engine_group)
         if found is None and rule is not None:
-            found = self._rosters[vip.engine_group, vip.role] = _roster_of(rule, vip.role)
+            found = self._rosters[vip.engine_group, vip.role] = roster_of(rule, vip.role)
         return found
 
     def _plan(self, seats: "MapMutation[VipKey, Order]", *, fresh: bool = False) -> Plan:

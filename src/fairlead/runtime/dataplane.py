@@ -107,6 +107,11 @@ class DataPlane:
         return (self._l2.in_place if self.loops else None) or set()
 
     @property
+    def listening(self) -> set[IPAddress] | None:
+        """The addresses whose listeners are in place; None while that is not known."""
+        return self._l4.in_place if self.loops else None
+
+    @property
     def settled(self) -> bool:
         """Whether everything that was offered is in place."""
         return all(loop.settled for loop in self.loops)

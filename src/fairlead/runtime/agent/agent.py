@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from fairlead.drivers.base import DriverError
 from fairlead.model.addresses import IPAddress
@@ -28,13 +28,15 @@ from fairlead.runtime.agent import cache
 from fairlead.runtime.agent.cache import Cached, CacheKeeper, UnusableCache
 from fairlead.runtime.agent.following import (
     Followed,
+    Liveness,
     addresses_of,
     created,
+    fenced,
     follow,
     is_confined,
     told,
 )
-from fairlead.runtime.agent.intake import Batch, Intake, Source
+from fairlead.runtime.agent.intake import Batch, Intake, Source, why
 from fairlead.runtime.agent.mine import Announced, Mine, Shift, Waiting
 from fairlead.runtime.agent.telling import Telling
 from fairlead.runtime.dataplane import DataPlane, Rounds
@@ -53,7 +55,26 @@ ROUNDS = Rounds(every=15.0, share=200)
 AGAIN = 1.0
 """Seconds between two looks at what does not work."""
 NONE: frozenset[IPAddress] = frozenset()
+Upcoming = asyncio.Future[Batch | None]
 API, CACHE, VANISHED = "api", "cache", "published"
+
+
+class Fencing(Protocol):
+    """The fence of this host, as its agent sees it (:mod:`fairlead.runtime.agent.fencing`)."""
+
+    @property
+    def able(self) -> Liveness | None:
+        """Who it knows to be able; None while it does not say."""
+        ...
+
+    def prepare(self, plan: Plan, world: World, ready: set[IPAddress] | None) -> None:
+        """Have it go by this plan. ``ready``: the VIPs whose listeners are in place; None: not
+        known."""
+        ...
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Until cancelled; ``changed`` is called when :attr:`able` may differ."""
+        ...
 
 
 class Meter(Protocol):
@@ -100,7 +121,9 @@ class Agent:
         report: Reporter,
         meter: Meter,
         confined: Callable[[], None] = lambda: None,
+        fence: Fencing | None = None,
     ) -> None:
+        self._fence, self._poked = fence, asyncio.Event()
         self.mine = Mine(options.engine)
         self._options, self._source, self._planes = options, source, planes
         self._report, self._meter = report, meter
@@ -145,7 +168,7 @@ class Agent:
     @property
     def lacks(self) -> list[str]:
         """What cannot be read now, and why."""
-        return [f"{one.kind}: {one.error}" for one in self._source.health if one.error]
+        return why(self._source.health)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop, or until the source ends."""
@@ -153,6 +176,8 @@ class Agent:
             loops = [tasks.create_task(loop.run()) for loop in self.dataplane.loops]
             work = (self._follow(stop), self._tell(), self._keeper.run(), self._look())
             others = [tasks.create_task(one) for one in work]
+            if self._fence is not None:
+                others.append(tasks.create_task(self._fence.run(self._poked.set)))
             await stop.wait()
             for loop in self.dataplane.loops:
                 loop.stop()
@@ -174,7 +199,9 @@ class Agent:
         patience: float | None = self._options.patience
         try:
             while True:
-                await asyncio.wait({upcoming}, timeout=patience or self._intake.due())
+                if await self._poked_before(upcoming, patience or self._intake.due()):
+                    await self._heed()
+                    continue
                 if upcoming.done():
                     batch = upcoming.result()
                     if batch is None:
@@ -191,6 +218,26 @@ class Agent:
             upcoming.cancel()
             with suppress(asyncio.CancelledError):
                 await upcoming
+
+    async def _poked_before(self, upcoming: Upcoming, seconds: float | None) -> bool:
+        """Wait for a batch, for that long, or until the fence says something new; whether it was
+        that."""
+        poked = asyncio.ensure_future(self._poked.wait())
+        either: set[asyncio.Future[Any]] = {upcoming, poked}
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        poked.cancel()
+        found = self._poked.is_set()
+        self._poked.clear()
+        return found
+
+    async def _heed(self) -> None:
+        """The fence knows of other engines that are able."""
+        assert self._fence is not None
+        started, before = monotonic(), self._followed
+        now = await undisturbed(fenced, before, self._fence.able)
+        self._followed = now
+        if now.plan is not None and now.plan is not before.plan:
+            self._spread(before, now, started=started, received_at=started)
 
     async def _resume(self) -> None:
         """Serve what the cache says, and let be what it does not know of."""
@@ -243,15 +290,23 @@ class Agent:
         self._followed = now
         if found:
             self._spared = found - addresses_of(now.plan)
+        self._spread(before, now, started=started, received_at=received_at)
+        if self._confined is not None and is_confined(changes):
+            self._confined()
+            self._confined = None
+
+    def _spread(
+        self, before: Followed, now: Followed, *, started: float, received_at: float
+    ) -> None:
+        """Everybody goes by another plan."""
+        assert now.plan is not None
+        assert now.served is not None
         shift = self.mine.follow(before.plan, now.plan)
         self._meter.decided(monotonic() - started, shift)
         self._expect(shift, before, received_at)
         self.dataplane.offer(Target(now.plan, self._spared))
         self._telling.of_objects(now.plan, told(now.served, before.plan))
         self._stir.set()
-        if self._confined is not None and is_confined(changes):
-            self._confined()
-            self._confined = None
 
     def _expect(self, shift: Shift, before: Followed, received_at: float) -> None:
         """Measure how long it takes until what is gained is in place."""
@@ -270,6 +325,8 @@ class Agent:
             plan, in_place = self.plan, self.dataplane.in_place
             if plan is None:
                 continue
+            if self._fence is not None:
+                self._fence.prepare(plan, self._followed.world, self.dataplane.listening)
             for event in self._waiting.arrived(in_place, now=monotonic(), today=datetime.now(UTC)):
                 self._meter.announced(event)
             impediments = await undisturbed(self.dataplane.impediments, plan)

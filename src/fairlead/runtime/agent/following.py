@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from immutables import Map
 from msgspec.structs import replace
 
 from fairlead.dialects.published import serving
 from fairlead.model.addresses import IPAddress
-from fairlead.model.claim import DEFAULT_SPACE
+from fairlead.model.claim import DEFAULT_SPACE, Engine
 from fairlead.model.kube import Node
 from fairlead.model.ledger import Spot
 from fairlead.model.names import Ref
@@ -18,12 +19,21 @@ from fairlead.model.world import Change, World
 from fairlead.planner import serve
 
 
+class Liveness(NamedTuple):
+    """Who of a ``cell`` the fence knows to be ``able`` to hold VIPs. Of others it knows nothing."""
+
+    cell: frozenset[str]
+    able: frozenset[str]
+
+
 class Followed(NamedTuple):
-    """What an agent goes by; nothing yet while there is no plan."""
+    """What an agent goes by; nothing yet while there is no plan. ``able``: what the fence knows;
+    None: there is no fence, and Nodes alone say who is ready."""
 
     world: World
     served: Served | None = None
     plan: Plan | None = None
+    able: Liveness | None = None
 
 
 def follow(before: Followed, changes: Iterable[Change], *, alone: str = "") -> Followed:
@@ -32,8 +42,39 @@ def follow(before: Followed, changes: Iterable[Change], *, alone: str = "") -> F
     world = _peopled(before.world.evolve(changes), alone)
     if before.plan is not None and world is before.world:
         return before
+    return _planned(before, world, before.able)
+
+
+def fenced(before: Followed, able: Liveness | None) -> Followed:
+    """After the fence found other engines to be able."""
+    if able == before.able or before.plan is None:
+        return before._replace(able=able)
+    return _planned(before, before.world, able)
+
+
+def _planned(before: Followed, world: World, able: Liveness | None) -> Followed:
     served = serving(world, before.served)
-    return Followed(world, served, serve(served, before.plan))
+    known = served if able is None else _known_by_fence(served, able, before)
+    return Followed(world, served, serve(known, before.plan), able)
+
+
+def _known_by_fence(served: Served, known: Liveness, before: Followed) -> Served:
+    """The same with the readiness of engines as the fence has it. Equal rules are the identical
+    object, so that nothing looks moved that is not."""
+    rules = Map(
+        {
+            name: replace(rule, engines=tuple(_judged(e, known) for e in rule.engines))
+            for name, rule in served.engine_rules.items()
+        }
+    )
+    old = before.plan.claims.engine_rules if before.plan is not None else None
+    return replace(served, engine_rules=old if old == rules and old is not None else rules)
+
+
+def _judged(engine: Engine, known: Liveness) -> Engine:
+    if engine.name not in known.cell:
+        return engine
+    return engine._replace(ready=engine.name in known.able)
 
 
 def _peopled(world: World, alone: str) -> World:

@@ -23,7 +23,9 @@ from fairlead.sources.kube import Health
 GRACE = 600.0
 """Seconds for which what vanished is kept. An address that somebody else gets meanwhile is said
 anew, under the same name, so nothing stale can be in the way."""
-OWN = frozenset({VirtualIP.KIND, EngineGroup.KIND})
+VIPS = VirtualIP.KIND
+HOW = "install the CustomResourceDefinitions: fairlead crds | kubectl apply --server-side -f -"
+OWN = frozenset({VIPS, EngineGroup.KIND})
 """The kinds that whoever decides makes again when they are lost."""
 
 
@@ -81,8 +83,10 @@ class Intake:
         self._absent: frozenset[str] = frozenset()
 
     def lacks(self, health: Iterable[Health]) -> list[Health]:
-        """What is needed and was not read yet; a kind that does not exist is not waited for."""
-        return [one for one in health if one.kind in self._needed and not one.settled]
+        """What is needed and was not read yet. A kind that does not exist is not waited for, but
+        without VirtualIPs nothing is known at all."""
+        needed = (one for one in health if one.kind in self._needed)
+        return [one for one in needed if not (one.synced or (one.absent and one.kind != VIPS))]
 
     def take(self, batch: Batch, health: Iterable[Health], world: World) -> list[Change]:
         """What to follow of a batch. ``world``: what is followed so far, perhaps from a cache."""
@@ -149,6 +153,16 @@ class Intake:
                 self._defer(Change(ref, None), self._grace)
             else:
                 yield Change(ref, None)
+
+
+def why(health: Iterable[Health]) -> list[str]:
+    """What cannot be read, each reason once, with the kinds that it is about."""
+    found: dict[str, list[str]] = {}
+    for one in health:
+        reason = f"the API server does not have it; {HOW}" if one.absent else one.error
+        if reason:
+            found.setdefault(reason, []).append(one.kind)
+    return [f"{', '.join(kinds)}: {reason}" for reason, kinds in found.items()]
 
 
 def is_many(gone: int, total: int) -> bool:

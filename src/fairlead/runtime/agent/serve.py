@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from fairlead.model.config import Config
 from fairlead.runtime.agent.agent import Agent, AgentOptions
+from fairlead.runtime.agent.fencing import Fencing
 from fairlead.runtime.agent.files import FileBatches
 from fairlead.runtime.agent.intake import Source
 from fairlead.runtime.agent.mine import Announced, Shift
@@ -27,7 +28,8 @@ from fairlead.sources.kube import Access, ApiClient, KubeSource
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
     """How to run. ``access``: which API server, and as whom; None: ``paths`` are read instead.
-    ``listen``: where health and metrics are; None: nowhere."""
+    ``listen``: where health and metrics are; None: nowhere. ``fence``: the directory of the fence
+    that holds the addresses; None: the agent holds them itself."""
 
     config: Config
     engine: str
@@ -37,6 +39,7 @@ class ServeOptions:
     stdin: BinaryIO | None = None
     keep: bool = False
     listen: Listen | None = None
+    fence: Path | None = None
 
 
 async def agent(
@@ -75,6 +78,11 @@ class _Process:
     """One agent with everything around it."""
 
     def __init__(self, options: ServeOptions, planes: Planes | None, report: Reporter) -> None:
+        self._fence: Fencing | None = None
+        if options.fence is not None and planes is not None:
+            partition = options.config.partition
+            self._fence = Fencing(options.fence, options.engine, partition=partition)
+            planes = planes._replace(l2=self._fence.announcer)
         self._options, self._planes, self._report = options, planes, report
         self._metrics, self._lag = AgentMetrics(), Lag()
         self._metrics.loop_lag.set_function(lambda: self._lag.worst)
@@ -132,6 +140,7 @@ class _Process:
             report=self._report,
             meter=Measured(self._metrics),
             confined=confined,
+            fence=self._fence,
         )
 
     def _watch(self, served: Agent) -> None:

@@ -1,0 +1,73 @@
+"""The announcer of an agent whose addresses are held by its fence.
+
+The agent prepares, the fence holds: the loop that drives addresses finds here what the fence really
+has, and waits here for what it will have. So everything that watches an announcer (order between
+listeners and addresses, health, metrics) stays as it is.
+"""
+
+from collections.abc import Collection
+from threading import Condition
+
+from fairlead.drivers.base import DriverError
+from fairlead.drivers.l2 import Conflict, Failure, L2Error
+from fairlead.model.addresses import IPAddress, parse_address
+from fairlead.model.desired import L2Changes, L2Desired
+from fairlead.runtime.fence.link import State
+
+PATIENCE = 3.0
+"""Seconds in which a fence hands over what it should; then it is said that it does not."""
+
+
+class FencedAnnouncer:
+    """What a fence holds, as a driver. Used from threads; :meth:`tell` from anywhere."""
+
+    name = "fence"
+
+    def __init__(self, *, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._news = Condition()
+        self._state: State | None = None
+        self._held: frozenset[IPAddress] = frozenset()
+
+    def tell(self, state: State | None) -> None:
+        """The fence said this; None: there is none."""
+        with self._news:
+            self._state = state
+            if state is not None:
+                self._held = frozenset(map(parse_address, state.held))
+            self._news.notify_all()
+
+    def observe(self) -> L2Desired:
+        """What the fence holds; raises :class:`DriverError` while there is no fence."""
+        with self._news:
+            self._present()
+            return L2Desired(owned=self._held)
+
+    def apply(self, changes: L2Changes) -> None:
+        """Wait until the fence has made them. Raises :class:`L2Error` for what it has not."""
+        with self._news:
+            self._news.wait_for(lambda: self._made(changes), timeout=self._patience)
+            state = self._present()
+            missing = sorted(changes.added - self._held, key=lambda a: (a.version, int(a)))
+        if missing:
+            why = "the fence may not hold it" if not state.rightful else "the fence has not got it"
+            failures = [Failure(one, "fence", state.problems.get(str(one), why)) for one in missing]
+            raise L2Error(failures)
+
+    def prune(self, desired: L2Desired) -> None:
+        """Nothing: a fence holds what is in its table, and nothing else."""
+
+    def withdraw(self) -> None:
+        """Nothing: a fence goes on without its agent."""
+
+    def conflicts(self) -> Collection[Conflict]:
+        """None of its own: what the fence found is in the failures."""
+        return ()
+
+    def _made(self, changes: L2Changes) -> bool:
+        return changes.added <= self._held and not changes.removed & self._held
+
+    def _present(self) -> State:
+        if self._state is None:
+            raise DriverError("fence: no 'fairlead fence' answers; start it on this host")
+        return self._state

@@ -1,0 +1,67 @@
+"""An agent's side of its fence: what it prepares for it, and what the fence lets it know."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fairlead.model.addresses import IPAddress, parse_address
+from fairlead.model.cell import Partition
+from fairlead.model.kube import Node
+from fairlead.model.plan import Plan
+from fairlead.model.world import World
+from fairlead.planner.fencing import table_of
+from fairlead.runtime.agent.fenced import FencedAnnouncer
+from fairlead.runtime.agent.following import Liveness
+from fairlead.runtime.fence.link import Agent as Link
+from fairlead.runtime.fence.link import State
+
+INTERNAL = "InternalIP"
+
+
+class Fencing:
+    """The fence whose sockets are in ``directory``. ``announcer`` is what it holds, as a driver."""
+
+    def __init__(self, directory: Path, engine: str, *, partition: Partition) -> None:
+        self.announcer = FencedAnnouncer()
+        self.able: Liveness | None = None
+        self._cell: frozenset[str] = frozenset()
+        self._engine, self._partition = engine, partition
+        self._link = Link(directory, told=self._told)
+        self._changed: Callable[[], None] = lambda: None
+
+    def prepare(self, plan: Plan, world: World, ready: set[IPAddress] | None) -> None:
+        """Send the table of a plan, if it differs from the last."""
+        if ready is None:
+            return
+        table = table_of(
+            plan, self._engine, addresses=reached(world), ready=ready, partition=self._partition
+        )
+        if table is not None:
+            self._cell = table.cell
+            self._link.offer(table)
+
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Until cancelled: keep in touch."""
+        self._changed = changed
+        await self._link.run()
+
+    def _told(self, state: State | None) -> None:
+        self.announcer.tell(state)
+        # who of the cell is able is believed of a side that rules; else this engine knows nothing
+        rules = state is not None and state.rightful
+        able = Liveness(self._cell, frozenset(state.able)) if state is not None and rules else None
+        if able != self.able:
+            self.able = able
+            self._changed()
+
+
+def reached(world: World) -> Mapping[str, IPAddress]:
+    """Where each engine is reached by the others: its Node's first InternalIP."""
+    found: dict[str, IPAddress] = {}
+    for node in world.every(Node):
+        for entry in (node.status.addresses if node.status else None) or ():
+            if entry.type == INTERNAL and node.name not in found:
+                try:
+                    found[node.name] = parse_address(entry.address)
+                except ValueError:
+                    continue
+    return found
