@@ -78,7 +78,7 @@ def agent(
     import asyncio
     import sys
 
-    from fairlead.cli.access import access_of
+    from fairlead.cli.access import SYSTEM_NAMESPACE, access_of, pod_namespace
     from fairlead.cli.inputs import configuration
     from fairlead.runtime.agent.serve import ServeOptions
     from fairlead.runtime.agent.serve import agent as serve
@@ -94,6 +94,7 @@ def agent(
         stdin=sys.stdin.buffer if Path("-") in (files or ()) else None,
         keep=keep,
         fence=fence,
+        namespace=pod_namespace() or SYSTEM_NAMESPACE,
         listen=_listen(listen or ("" if files else PORT)),
     )
     try:

@@ -84,14 +84,14 @@ def votes_of(sight: Sight) -> tuple[int, int]:
     Who is silent has no vote: it may have taken a roster that it does not tell of."""
     rows = fresh(sight)
     here = side(sight) & {sight.me, *rows}
-    base = _base(sight)
+    newest = base(sight)
     taken = {sight.roster, *(row.roster for row in rows.values())}
-    binding = [base, *(one for one in taken if one.generation > base.generation)]
+    binding = [newest, *(one for one in taken if one.generation > newest.generation)]
     counts = [(len(here & one.members), len(one.members)) for one in binding]
     return min(counts, key=lambda count: count[0] / count[1])
 
 
-def _base(sight: Sight) -> Roster:
+def base(sight: Sight) -> Roster:
     """The newest roster that anybody here knows to be agreed."""
     return _newest((sight.agreed, *(row.agreed for row in fresh(sight).values())))
 
@@ -111,7 +111,7 @@ def agreed(sight: Sight) -> Roster:
     """The newest roster that this engine may know to be agreed: its own, if all its members have
     taken it, or what another one knows."""
     rows = fresh(sight)
-    known = _base(sight)
+    known = base(sight)
     mine = sight.roster
     everybody = all(
         name == sight.me or (name in rows and rows[name].roster == mine) for name in mine.members
@@ -140,7 +140,7 @@ def claim(sight: Sight, recorded: Roster) -> Roster | None:
     here, rows = side(sight), fresh(sight).values()
     if not needs_evidence(sight) or sight.me != min(here):
         return None
-    if recorded.generation > _base(sight).generation:
+    if recorded.generation > base(sight).generation:
         return None
     taken_here = (sight.roster, *(row.roster for row in rows))
     return Roster(max(one.generation for one in taken_here) + 1, here)

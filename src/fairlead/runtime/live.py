@@ -29,10 +29,10 @@ from fairlead.publish.kube.virtualips import holdings_of
 from fairlead.runtime.config import config_of
 from fairlead.runtime.controller.decision import Decision, Start
 from fairlead.runtime.controller.intake import watches
-from fairlead.runtime.controller.leader import Lease
 from fairlead.runtime.controller.seen import Seen
 from fairlead.runtime.controller.serve import CONFIG_DEFAULTS
 from fairlead.runtime.controller.split import split
+from fairlead.runtime.lease import Lease
 from fairlead.runtime.pipeline import Refused
 from fairlead.sources.kube import ApiClient, ApiError, KubeSource, Pace, Watch
 from fairlead.sources.kube.once import read_once

@@ -28,7 +28,14 @@ BEHIND: Object = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRole",
     "metadata": {"name": "fairlead-agent-nft"},
-    "rules": [{"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]}],
+    "rules": [
+        {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "verbs": ["get", "create", "update"],
+        },
+    ],
 }
 """What an agent may read besides where it carries the traffic itself."""
 BINDING: Object = {

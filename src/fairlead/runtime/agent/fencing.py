@@ -1,6 +1,8 @@
 """An agent's side of its fence: what it prepares for it, and what the fence lets it know."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from fairlead.model.addresses import IPAddress, parse_address
@@ -11,10 +13,14 @@ from fairlead.model.world import World
 from fairlead.planner.fencing import table_of
 from fairlead.runtime.agent.fenced import FencedAnnouncer
 from fairlead.runtime.agent.following import Liveness
+from fairlead.runtime.agent.record import Record
 from fairlead.runtime.fence.link import Agent as Link
-from fairlead.runtime.fence.link import State
+from fairlead.runtime.fence.link import Claim, State
+from fairlead.sources.kube import ApiError, Unreachable
 
 INTERNAL = "InternalIP"
+AGAIN = 0.1
+"""Seconds between two attempts to write what the fence claims."""
 
 
 class Fencing:
@@ -27,6 +33,9 @@ class Fencing:
         self._engine, self._partition = engine, partition
         self._link = Link(directory, told=self._told)
         self._changed: Callable[[], None] = lambda: None
+        self._record: Record | None = None
+        self._claim: Claim | None = None
+        self._asked = asyncio.Event()
 
     def prepare(self, plan: Plan, world: World, ready: set[IPAddress] | None) -> None:
         """Send the table of a plan, if it differs from the last."""
@@ -39,13 +48,35 @@ class Fencing:
             self._cell = table.cell
             self._link.offer(table)
 
+    def use(self, record: Record) -> None:
+        """Fetch the evidence that the fence asks for from the API."""
+        self._record = record
+
     async def run(self, changed: Callable[[], None]) -> None:
         """Until cancelled: keep in touch."""
         self._changed = changed
-        await self._link.run()
+        await asyncio.gather(self._link.run(), self._evidence())
+
+    async def _evidence(self) -> None:
+        """Write what the fence claims, as long as it claims it. While the API is away nothing is
+        certain, so it is tried again and again."""
+        while True:
+            await self._asked.wait()
+            claim = self._claim
+            if claim is None or self._record is None:
+                self._asked.clear()
+                continue
+            with suppress(ApiError, Unreachable):
+                recorded = await self._record.claim(self._cell, claim)
+                if recorded is not None:
+                    self._link.record(recorded)
+            await asyncio.sleep(AGAIN)
 
     def _told(self, state: State | None) -> None:
         self.announcer.tell(state)
+        self._claim = state.claim if state is not None else None
+        if self._claim is not None:
+            self._asked.set()
         # who of the cell is able is believed of a side that rules; else this engine knows nothing
         rules = state is not None and state.rightful
         able = Liveness(self._cell, frozenset(state.able)) if state is not None and rules else None

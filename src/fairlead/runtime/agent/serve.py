@@ -13,6 +13,7 @@ from fairlead.runtime.agent.fencing import Fencing
 from fairlead.runtime.agent.files import FileBatches
 from fairlead.runtime.agent.intake import Source
 from fairlead.runtime.agent.mine import Announced, Shift
+from fairlead.runtime.agent.record import Record
 from fairlead.runtime.agent.watches import needed, slices, watches
 from fairlead.runtime.lag import Lag
 from fairlead.runtime.lock import StateError, WriterLock
@@ -40,6 +41,7 @@ class ServeOptions:
     keep: bool = False
     listen: Listen | None = None
     fence: Path | None = None
+    namespace: str = "fairlead-system"
 
 
 async def agent(
@@ -120,6 +122,8 @@ class _Process:
         await stack.enter_async_context(client)
         source = await stack.enter_async_context(KubeSource(client, watches(config)))
         self._metrics.watched = lambda: source.health
+        if self._fence is not None:
+            self._fence.use(Record(client, namespace=self._options.namespace))
         more = slices(config)
         return self._made(source, lambda: source.want(more) if more is not None else None)
 

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from time import CLOCK_BOOTTIME, clock_gettime
 
 import msgspec
-from msgspec import Struct, field
 
 from fairlead.runtime.controller.api import Api, ApiError, Unreachable
+from fairlead.runtime.lease import Lease, LeaseMeta, LeaseSpec
 
 RENEW_SHARE = 0.6
 """A leader that has not renewed for this share of the lease writes no more."""
@@ -29,33 +29,6 @@ RETRY_SHARE = 0.15
 LOOK = 1.0
 """Seconds between two looks of a replica that waits, at most."""
 PATH = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
-
-
-class LeaseSpec(Struct, rename="camel", omit_defaults=True):
-    """coordination.k8s.io/v1 LeaseSpec; times are RFC 3339 with microseconds."""
-
-    holder_identity: str | None = None
-    lease_duration_seconds: int | None = None
-    acquire_time: str | None = None
-    renew_time: str | None = None
-    lease_transitions: int | None = None
-
-
-class LeaseMeta(Struct, rename="camel", omit_defaults=True):
-    """ObjectMeta of a Lease."""
-
-    name: str
-    namespace: str
-    resource_version: str = ""
-
-
-class Lease(Struct, rename="camel"):
-    """coordination.k8s.io/v1 Lease."""
-
-    metadata: LeaseMeta
-    spec: LeaseSpec = field(default_factory=LeaseSpec)
-    api_version: str = "coordination.k8s.io/v1"
-    kind: str = "Lease"
 
 
 class Leadership:

@@ -29,7 +29,7 @@ from fairlead.planner.berth import Stand, Word, stand
 from fairlead.runtime.fence import texts
 from fairlead.runtime.fence.bfd import Sessions
 from fairlead.runtime.fence.holder import Holder
-from fairlead.runtime.fence.link import Host, State
+from fairlead.runtime.fence.link import Claim, Host, State
 from fairlead.runtime.fence.voice import Message, Voice, row_of, said_of
 
 TICK = 0.1
@@ -69,7 +69,9 @@ class Fence:
         self._ticked = _now()
         self._sessions: Sessions | None = None
         self._voice = Voice(key=options.key, heard=self._hear)
-        self._host = Host(options.directory, table=self._take, present=self._present)
+        self._host = Host(
+            options.directory, table=self._take, recorded=self._record, present=self._present
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._said: tuple[bool, frozenset[str]] | None = None
 
@@ -144,6 +146,19 @@ class Fence:
             asyncio.create_task(self._sessions.run()),
             asyncio.create_task(self._voice.open(table.address)),
         ]
+
+    def _record(self, roster: Roster) -> None:
+        """What the API has: our claim, which is then in force, or one that was first."""
+        if roster.generation > self._roster.generation:
+            self._log("recorded", {"generation": roster.generation, "members": [*roster.members]})
+            self._roster = roster
+            self._wake.set()
+
+    def _claim(self, sight: Sight) -> Claim | None:
+        """What must be recorded so that this half may go on."""
+        base = tenure.base(sight)
+        wanted = tenure.claim(sight, base)
+        return Claim(base.generation, wanted) if wanted is not None else None
 
     def _present(self, there: bool) -> None:
         self._agent_since = _now() if there else None
@@ -257,6 +272,7 @@ class Fence:
                 able=tuple(sorted(tenure.serving(sight))),
                 side=tuple(sorted(side)),
                 problems=self._holder.problems,
+                claim=self._claim(sight),
             )
         )
 

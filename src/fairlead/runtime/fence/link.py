@@ -16,37 +16,50 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.model.berth import Table
+from fairlead.model.cell import Roster
 from fairlead.runtime.fence import texts
 
 LENGTH = struct.Struct("!I")
 LARGEST = 64 << 20
 SOCKET = "fence.sock"
+RECORD = b"\xc1"
+"""A byte that no MessagePack begins with."""
+
+
+class Claim(Struct, frozen=True):
+    """What a fence with half of its roster needs written to the API before the other half does:
+    ``roster``, unless what is written there is younger than generation ``base``."""
+
+    base: int
+    roster: Roster
 
 
 class State(Struct, frozen=True):
     """What a fence does. ``able``: who of the cell may hold VIPs, as it sees it. ``problems``: text
-    for people, by address; empty key: about all of them."""
+    for people, by address; empty key: about all of them. ``claim``: what it asks its agent for."""
 
     held: tuple[str, ...] = ()
     rightful: bool = False
     able: tuple[str, ...] = ()
     side: tuple[str, ...] = ()
     problems: dict[str, str] = {}
+    claim: Claim | None = None
 
 
 class Host:
-    """The fence's end. ``table`` gets each table; ``present`` hears of an agent that comes or
-    goes."""
+    """The fence's end. ``table`` gets each table; ``recorded`` what the API has as the roster;
+    ``present`` hears of an agent that comes or goes."""
 
     def __init__(
         self,
         directory: Path,
         *,
         table: Callable[[Table], None],
+        recorded: Callable[[Roster], None],
         present: Callable[[bool], None],
     ) -> None:
         self._path = directory / SOCKET
-        self._table, self._present = table, present
+        self._table, self._recorded, self._present = table, recorded, present
         self._state = State()
         self._agents: set[asyncio.StreamWriter] = set()
 
@@ -71,11 +84,18 @@ class Host:
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError):
                 while True:
-                    self._table(texts.table_of(await _receive(reader)))
+                    self._hear(await _receive(reader))
         finally:
             self._agents.discard(writer)
             self._present(bool(self._agents))
             writer.close()
+
+    def _hear(self, message: bytes) -> None:
+        """A table, or, behind a mark, what the API has recorded."""
+        if message[:1] == RECORD:
+            self._recorded(msgspec.msgpack.decode(message[1:], type=Roster))
+        else:
+            self._table(texts.table_of(message))
 
 
 class Agent:
@@ -93,6 +113,11 @@ class Agent:
             self._table = table
             if self._writer is not None:
                 _send(self._writer, texts.written(table))
+
+    def record(self, roster: Roster) -> None:
+        """Tell what the API has recorded."""
+        if self._writer is not None:
+            _send(self._writer, RECORD + msgspec.msgpack.encode(roster))
 
     async def run(self) -> None:
         """Until cancelled: keep the connection."""
