@@ -50,6 +50,7 @@ def test_there_is_one_definition_of_every_kind_by_name() -> None:
         "addresspools.fairlead.dev",
         "bgppeers.fairlead.dev",
         "enginegroups.fairlead.dev",
+        "engines.fairlead.dev",
         "virtualips.fairlead.dev",
     ]
     assert [one["metadata"]["name"] for one in ako_definitions()] == [

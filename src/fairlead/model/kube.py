@@ -183,21 +183,12 @@ class EndpointConditions(Struct, frozen=True, gc=False, rename="camel", omit_def
     terminating: bool | None = None
 
 
-class TargetRef(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """core/v1 ObjectReference to the pod behind an endpoint."""
-
-    kind: str = ""
-    name: str = ""
-    namespace: str = ""
-
-
 class Endpoint(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """discovery/v1 Endpoint; consumers use ``addresses[0]``."""
 
     addresses: tuple[str, ...]
     conditions: EndpointConditions | None = None
     node_name: str | None = None
-    target_ref: TargetRef | None = None
 
 
 class EndpointPort(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):

@@ -177,3 +177,25 @@ class BGPPeer(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=T
 
     spec: BGPPeerSpec
     status: ObjectStatus | None = None
+
+
+class EngineSpec(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """What an engine holds, as it says itself. ``count``: how many ``holds`` are. ``side``: the
+    engines that it is connected with. ``rightful``: it may hold VIPs, by the rule of its fence.
+    ``problems``: what keeps it from holding what it should."""
+
+    count: int = 0
+    holds: tuple[str, ...] = ()
+    side: tuple[str, ...] = ()
+    rightful: bool = True
+    problems: tuple[str, ...] = ()
+
+
+class Engine(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """Who holds what: one object for each engine, named as its Node, written by its agent."""
+
+    KIND = "Engine"
+    GROUP = "fairlead.dev"
+    CLUSTER = True
+
+    spec: EngineSpec

@@ -18,7 +18,7 @@ from fairlead.model.kube import (
     Pod,
     Service,
 )
-from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
+from fairlead.model.objects import AddressPool, BGPPeer, Engine, EngineGroup
 from fairlead.model.virtualip import VirtualIP
 
 KINDS: Final[Mapping[tuple[str, str], type[KubeObject]]] = {
@@ -32,6 +32,7 @@ KINDS: Final[Mapping[tuple[str, str], type[KubeObject]]] = {
     ("ako.vmware.com/v1beta1", "AviInfraSetting"): AviInfraSetting,
     ("fairlead.dev/v1alpha1", "AddressPool"): AddressPool,
     ("fairlead.dev/v1alpha1", "EngineGroup"): EngineGroup,
+    ("fairlead.dev/v1alpha1", "Engine"): Engine,
     ("fairlead.dev/v1alpha1", "BGPPeer"): BGPPeer,
     ("fairlead.dev/v1alpha1", "VirtualIP"): VirtualIP,
 }

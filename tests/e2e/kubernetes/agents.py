@@ -30,6 +30,7 @@ BEHIND: Object = {
     "metadata": {"name": "fairlead-agent-nft"},
     "rules": [
         {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["fairlead.dev"], "resources": ["engines"], "verbs": ["create", "patch"]},
         {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],
@@ -55,12 +56,12 @@ def install(lab: KubernetesLab) -> Path:
     """The definitions and what an agent is allowed to do, as installed; its kubeconfig."""
     argv = [sys.executable, "-m", "fairlead", "crds"]
     lab.apply(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
-    names = ("virtualips", "enginegroups")
+    names = ("virtualips", "enginegroups", "engines")
     definitions = [f"crd/{name}.fairlead.dev" for name in names]
     lab.kubectl("wait", "--for=condition=Established", *definitions, "--timeout=30s")
     installed = [one for one in yaml.safe_load_all(INSTALL.read_text()) if one]
     lab.apply([one for one in installed if one["kind"] == "Namespace"] or [_namespace()])
-    lab.apply(list(filter(_allows, installed)))
+    lab.apply([one for one in installed if _allows(one)])
     lab.apply([BEHIND, BINDING])
     return lab.control.service_account_kubeconfig(SYSTEM, "fairlead-agent")
 

@@ -83,6 +83,15 @@ def pair() -> Iterator[Pair]:
         yield made
 
 
+def test_who_holds_what_is_one_object_for_each_engine(pair: Pair) -> None:
+    def counts() -> str:
+        columns = "custom-columns=N:.metadata.name,C:.spec.count"
+        return pair.lab.kubectl("get", "engines", "--no-headers", "-o", columns).stdout
+
+    wanted = ["node-1", "2", "node-2", "2"]
+    assert eventually(lambda: counts().split() == wanted), counts() + pair.log()
+
+
 def test_the_one_that_is_left_takes_over_by_evidence_from_the_api(pair: Pair) -> None:
     for segment in ("lan", "pods"):
         pair.lab["node-1"].cut(segment)

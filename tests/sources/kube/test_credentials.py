@@ -134,8 +134,10 @@ def test_the_service_account_of_a_pod(
     plane: ControlPlane, space: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plane.kubectl("-n", space, "create", "serviceaccount", "robot")
+    role = ["create", "role", "robot", "--verb=list", "--resource=services"]
+    plane.kubectl("-n", space, *role)
     who = f"--serviceaccount={space}:robot"
-    plane.kubectl("-n", space, "create", "rolebinding", "robot", "--clusterrole=view", who)
+    plane.kubectl("-n", space, "create", "rolebinding", "robot", "--role=robot", who)
     made = plane.kubectl("-n", space, "create", "token", "robot").stdout.strip()
     (tmp_path / "token").write_text(made)
     (tmp_path / "namespace").write_text(space)

@@ -138,11 +138,18 @@ def test_events_of_all_sorts() -> None:
 @pytest.mark.parametrize(
     "line",
     [b"", b"{", b"[]", b"<html>", b'{"type":"ADDED"}', b'{"type":"NEW","object":{}}', b"\xff",
+     b'{"type":"ADDED","object":{"metadata":{},"x":' + b"[" * 9999 + b"]" * 9999 + b"}}",
      b'{"type":"BOOKMARK","object":5}', b'{"type":"ADDED","object":{"metadata":5}}'],
 )  # fmt: skip
 def test_lines_that_are_no_events(line: bytes) -> None:
     with pytest.raises(Unreachable, match="no event"):
         reader().event(line)
+
+
+@pytest.mark.parametrize("item", [b"5", b'{"metadata":{},"x":' + b"[" * 9999 + b"]" * 9999 + b"}"])
+def test_items_that_are_no_objects(item: bytes) -> None:
+    with pytest.raises(Unreachable, match="no object"):
+        reader().item(msgspec.Raw(item))
 
 
 @pytest.mark.parametrize(

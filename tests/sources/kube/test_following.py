@@ -4,6 +4,8 @@ import asyncio
 import json
 import random
 
+from msgspec.structs import replace
+
 from fairlead.lab.kubernetes import ControlPlane
 from fairlead.model.kube import Service
 from fairlead.model.names import Ref
@@ -325,5 +327,32 @@ def test_a_stream_of_nonsense_is_left(plane: ControlPlane, space: str) -> None:
                 await seen.until(lambda: "no event" in seen.health("Service").error)
                 await writer.create("b")
                 await seen.until(lambda: seen.names() == ["a", "b"])
+
+    run(scenario())
+
+
+def test_etcd_stands_still(plane: ControlPlane, space: str) -> None:
+    """Nothing can be read, and nothing goes."""
+
+    async def scenario() -> None:
+        async with ApiClient(access(plane), timeout=1.0) as client:
+            writer = Writer(client, space)
+            await writer.create("a", "b")
+            pace = replace(QUICK, watch=0.5, silence=2.0)
+            async with following(client, watch(SERVICES, namespace=space), pace=pace) as seen:
+                await seen.synced()
+                plane.pause("etcd")
+                try:
+                    await seen.until(lambda: seen.health("Service").error)
+                    assert seen.ports(space) == {"a": 80, "b": 80}
+                    assert not seen.gone
+                finally:
+                    plane.resume("etcd")
+                await asyncio.to_thread(plane.wait_ready)
+                async with ApiClient(access(plane)) as patient:
+                    await Writer(patient, space).edit("b", 81)
+                await seen.until(lambda: seen.ports(space) == {"a": 80, "b": 81})
+                assert not seen.gone
+                assert seen.names() == ["a", "b", "b"]
 
     run(scenario())

@@ -140,8 +140,7 @@ def body_of(ref: Ref, said: Said, *, uid: str, version: str, now: str) -> bytes:
 
 def stripped(service: Service) -> Service:
     """A Service as a World has it: without what changes by writing."""
-    meta = msgspec.structs.replace(service.metadata, resource_version="", finalizers=None)
-    return msgspec.structs.replace(service, metadata=bare(meta), status=None)
+    return msgspec.structs.replace(service, metadata=bare(service.metadata), status=None)
 
 
 def bare(meta: Metadata) -> Metadata:

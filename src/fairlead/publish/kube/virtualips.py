@@ -170,14 +170,19 @@ def _holding(key: GroupKey, found: list[tuple[VirtualIP, Spot]]) -> Holding:
 
 
 def _owners(one: VirtualIP) -> Iterator[Owner]:
+    group = one.spec.group
+    own = f"{group.namespace}/{group.name}"
     for entry in one.spec.listeners:
-        namespace, _, name = entry.service.partition("/")
+        if entry.service == own:  # most groups are of one Service: say its name once
+            namespace, name = group.namespace, group.name
+        else:
+            namespace, _, name = entry.service.partition("/")
         yield Owner(entry.protocol, entry.port, Ref("Service", namespace, name))
 
 
-def members_of(spec: VirtualIPSpec) -> Iterator[Ref]:
-    """The objects it serves, as far as they are named well."""
-    for text in spec.members:
+def members_of(texts: Iterable[str]) -> Iterator[Ref]:
+    """The objects that an object serves by its ``members``, as far as they are named well."""
+    for text in texts:
         try:
             yield ref_of(text)
         except ValueError:

@@ -13,6 +13,7 @@ from fairlead.model.world import World
 from fairlead.planner.fencing import table_of
 from fairlead.runtime.agent.fenced import FencedAnnouncer
 from fairlead.runtime.agent.following import Liveness
+from fairlead.runtime.agent.holding import Holding
 from fairlead.runtime.agent.record import Record
 from fairlead.runtime.fence.link import Agent as Link
 from fairlead.runtime.fence.link import Claim, State
@@ -35,6 +36,7 @@ class Fencing:
         self._changed: Callable[[], None] = lambda: None
         self._record: Record | None = None
         self._claim: Claim | None = None
+        self._state: State | None = None
         self._asked = asyncio.Event()
 
     def prepare(self, plan: Plan, world: World, ready: set[IPAddress] | None) -> None:
@@ -47,6 +49,16 @@ class Fencing:
         if table is not None:
             self._cell = table.cell
             self._link.offer(table)
+
+    def holding(self, held: tuple[str, ...]) -> Holding:
+        """What to publish of this engine."""
+        state = self._state
+        if state is None:
+            return Holding(held, problems=("no fence answers",))
+        problems = tuple(
+            f"{what}: {why}".removeprefix(": ") for what, why in state.problems.items()
+        )
+        return Holding(held, state.side, state.rightful, problems[:100])
 
     def use(self, record: Record) -> None:
         """Fetch the evidence that the fence asks for from the API."""
@@ -74,6 +86,7 @@ class Fencing:
 
     def _told(self, state: State | None) -> None:
         self.announcer.tell(state)
+        self._state = state
         self._claim = state.claim if state is not None else None
         if self._claim is not None:
             self._asked.set()

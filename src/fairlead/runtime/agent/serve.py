@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,10 +12,12 @@ from fairlead.model.config import Config
 from fairlead.runtime.agent.agent import Agent, AgentOptions
 from fairlead.runtime.agent.fencing import Fencing
 from fairlead.runtime.agent.files import FileBatches
+from fairlead.runtime.agent.holding import Holding, once_each, publish
 from fairlead.runtime.agent.intake import Source
 from fairlead.runtime.agent.mine import Announced, Shift
 from fairlead.runtime.agent.record import Record
 from fairlead.runtime.agent.watches import needed, slices, watches
+from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lag import Lag
 from fairlead.runtime.lock import StateError, WriterLock
 from fairlead.runtime.metrics import AgentMetrics, DriverState
@@ -22,6 +25,7 @@ from fairlead.runtime.planes import Planes, kernel_planes
 from fairlead.runtime.probes import Check, Listen, probes
 from fairlead.runtime.report import Reporter, Started, Stopped
 from fairlead.runtime.signals import stopped_by_signals
+from fairlead.runtime.snapshot import texts
 from fairlead.sources.files import Batch, FileSource
 from fairlead.sources.kube import Access, ApiClient, KubeSource
 
@@ -80,6 +84,7 @@ class _Process:
     """One agent with everything around it."""
 
     def __init__(self, options: ServeOptions, planes: Planes | None, report: Reporter) -> None:
+        self._client: ApiClient | None = None
         self._fence: Fencing | None = None
         if options.fence is not None and planes is not None:
             partition = options.config.partition
@@ -104,11 +109,14 @@ class _Process:
                     )
                 )
             self._report.started(Started(self._options.engine, self._options.state, False, 0))
-            measure = asyncio.create_task(self._lag.measure())
+            beside = [asyncio.create_task(self._lag.measure())]
+            if self._client is not None:
+                beside.append(asyncio.create_task(self._publish(self._client, served)))
             try:
                 await served.run(stop)
             finally:
-                measure.cancel()
+                for task in beside:
+                    task.cancel()
         clean = await served.end()
         self._report.stopped(Stopped(self._options.keep, clean))
         return 0 if clean else 1
@@ -122,6 +130,7 @@ class _Process:
         await stack.enter_async_context(client)
         source = await stack.enter_async_context(KubeSource(client, watches(config)))
         self._metrics.watched = lambda: source.health
+        self._client = client
         if self._fence is not None:
             self._fence.use(Record(client, namespace=self._options.namespace))
         more = slices(config)
@@ -146,6 +155,17 @@ class _Process:
             confined=confined,
             fence=self._fence,
         )
+
+    async def _publish(self, client: ApiClient, served: Agent) -> None:
+        def said(error: str) -> None:
+            now = datetime.now(UTC)
+            self._report.health(DriverHealth("engine report", not error, error, now))
+
+        def holding() -> Holding:
+            held = texts(served.dataplane.in_place)
+            return self._fence.holding(held) if self._fence is not None else Holding(held)
+
+        await publish(client, self._options.engine, holding, once_each(said))
 
     def _watch(self, served: Agent) -> None:
         plane = served.dataplane

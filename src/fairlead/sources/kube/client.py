@@ -40,7 +40,7 @@ AGENT: Final = f"fairlead/{__version__}"
 
 class ApiClient:
     """Requests to one API server. ``connections``: how many at once, watches apart; ``timeout``:
-    seconds for a request as a whole.
+    seconds for a request as a whole, waiting for a connection included.
 
     Every method raises :class:`ApiError` for an answer that is an error and :class:`Unreachable`
     when none came. Nothing is tried again, except once with a fresh credential after a 401.
@@ -118,8 +118,18 @@ class ApiClient:
         return await self.send("GET", resource.item(name, namespace, subresource))
 
     async def read(self, kind: type[T], resource: Resource, name: str, namespace: str = "") -> T:
-        """One object as that type. Raises :class:`msgspec.ValidationError` when it is none."""
-        return msgspec.json.decode(await self.get(resource, name, namespace), type=kind)
+        """One object as that type."""
+        return await self.fetch(kind, resource.item(name, namespace))
+
+    async def fetch(self, kind: type[T], path: str) -> T:
+        """What is at a path, as that type. An answer that is none is :class:`Unreachable` too: then
+        it was not an API server that spoke."""
+        answer = await self.send("GET", path)
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            text = f"API server {self._base}: {path} is not what it should be: {error}"
+            raise Unreachable(text) from None
 
     async def list(self, resource: Resource, namespace: str = "", *, query: str = "") -> bytes:
         """All objects, or one page of them if the query says ``limit``."""

@@ -94,7 +94,7 @@ class Decoding:
         be."""
         try:
             event = self._events.decode(line)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return self._odd_event(line)
         item = event.object
         if event.type == "DELETED":
@@ -102,12 +102,18 @@ class Decoding:
         return self._item(item)
 
     def item(self, data: msgspec.Raw) -> Item:
-        """One object of a list."""
+        """One object of a list. Raises :class:`Unreachable` for what is none."""
         try:
             item = self._items.decode(data)
-        except msgspec.MsgspecError:
-            return self._invalid(data)
+        except (msgspec.MsgspecError, RecursionError):
+            return self._odd_item(data)
         return self._item(item)
+
+    def _odd_item(self, data: msgspec.Raw) -> Item:
+        try:
+            return self._invalid(data)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise Unreachable(f"the list holds something that is no object: {error}") from None
 
     def _item(self, item: KubeObject) -> Item:
         version, ref = version_of(item.metadata.resource_version), item.ref
@@ -134,7 +140,7 @@ class Decoding:
                     return Removed(ref, version_of(meta.resource_version))
                 case "ADDED" | "MODIFIED":
                     return self._invalid(event.object)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise Unreachable(f"the watch said something that is no event: {error}") from None
         raise Unreachable(f"the watch said something that is no event: {event.type[:64]!r}")
 

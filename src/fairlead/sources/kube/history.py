@@ -14,7 +14,6 @@ import asyncio
 from time import monotonic
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from fairlead.sources.kube.client import ApiClient
@@ -101,10 +100,9 @@ class History:
 
     async def _discovers(self, resource: Resource) -> bool:
         try:
-            answer = await self._client.send("GET", resource.root)
+            kinds = (await self._client.fetch(_Kinds, resource.root)).resources
         except ApiError as error:
             if error.not_found:
                 return False
             raise
-        kinds = msgspec.json.decode(answer, type=_Kinds).resources
         return any(k.name == resource.plural and "create" in k.verbs for k in kinds)

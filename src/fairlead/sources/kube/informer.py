@@ -59,9 +59,6 @@ class _Page(Struct, gc=False):
     items: list[msgspec.Raw] | None = None
 
 
-_PAGE = msgspec.json.Decoder(_Page)
-
-
 class Informer:
     """Follows one :class:`Watch`. ``stirred`` is called when there is something to take from
     ``pending``, or ``health`` is another."""
@@ -193,13 +190,9 @@ class Informer:
 
     async def _get_page(self, resource: Resource, **query: str) -> _Page:
         try:
-            answer = await self._client.send("GET", self.watch.url(resource, **query))
+            return await self._client.fetch(_Page, self.watch.url(resource, **query))
         except ApiError as error:
             raise self._sorted(error) from None
-        try:
-            return _PAGE.decode(answer)
-        except msgspec.MsgspecError as error:
-            raise Unreachable(f"the API server's list is none: {error}") from None
 
     async def _complete(self, seen: Seen, version: Version) -> None:
         """A list was read to its end: what it does not name has gone."""
@@ -274,7 +267,7 @@ class Informer:
                         raise NoStreaming
                     await self._complete(seen, event.version)
                     seen = None
-            if seen is None:
+            if seen is None and event.version:
                 self._version = self._newest = event.version
         self._progressed()
         self._stirred()

@@ -75,6 +75,7 @@ AVI_INFRA_SETTINGS: Final = (
 ADDRESS_POOLS: Final = Resource(_OWN, "v1alpha1", "addresspools", "AddressPool", False, True)
 ENGINE_GROUPS: Final = Resource(_OWN, "v1alpha1", "enginegroups", "EngineGroup", False, True)
 VIRTUAL_IPS: Final = Resource(_OWN, "v1alpha1", "virtualips", "VirtualIP", False, True)
+ENGINES: Final = Resource(_OWN, "v1alpha1", "engines", "Engine", False, True)
 BGP_PEERS: Final = Resource(_OWN, "v1alpha1", "bgppeers", "BGPPeer", False, True)
 
 TYPES: Final[Mapping[tuple[str, str], type[KubeObject]]] = {

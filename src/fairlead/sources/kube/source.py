@@ -112,6 +112,7 @@ class KubeSource:
             batch = self._batch()
             if batch is not None:
                 yield batch
+                del batch  # the first one is all there is
                 self._last = monotonic()
             await self._stir.wait()
             early = self._last + self._pace.gather - monotonic()

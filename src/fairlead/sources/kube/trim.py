@@ -83,6 +83,8 @@ class Trimmer:
     def _service(self, item: Service) -> None:
         spec = item.spec
         self._share(spec, *(spec.ports or ()))
+        if spec.ports and not any(port.node_port for port in spec.ports):
+            force_setattr(spec, "ports", self._part(spec.ports))
         if spec.selector:
             force_setattr(spec, "selector", self._map(spec.selector))
         if spec.ip_families:
@@ -95,9 +97,6 @@ class Trimmer:
         for endpoint in item.endpoints or ():
             if endpoint.conditions is not None:
                 force_setattr(endpoint, "conditions", self._part(endpoint.conditions))
-            if (target := endpoint.target_ref) is not None:
-                force_setattr(target, "kind", self._one(target.kind))
-                force_setattr(target, "namespace", self._one(target.namespace))
 
     def _pod(self, item: Pod) -> None:
         if item.spec is not None:
