@@ -3,20 +3,29 @@ ONLY ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: setup packages controlplane demo test test-full check golden bench clean help
+.PHONY: setup packages controlplane helm demo demo-kubernetes demo-failover test test-full check golden bench clean help
 
 setup: .venv/.project  ## Install what is missing: Debian packages, .venv, Fairlead itself
 
 controlplane: setup  ## Build the Kubernetes control plane of the lab, once (Go 1.24 or newer)
 	@$(BIN)/python -m fairlead.lab.kubernetes >/dev/null
 
+helm: setup  ## Build Helm, which renders and proves the chart, once (Go 1.24 or newer)
+	@$(BIN)/python -m fairlead.lab.helm >/dev/null
+
 demo: setup  ## Show Fairlead at work on a network of namespaces (root)
 	@$(BIN)/fairlead demo
 
-test: controlplane  ## Run the tests, the lab included (root)
+demo-kubernetes: controlplane  ## Show it on a Kubernetes cluster of namespaces, through kubectl (root)
+	@$(BIN)/fairlead demo --kubernetes
+
+demo-failover: setup  ## Watch engines fail: a crash, a killed agent, a drain (root)
+	@$(BIN)/fairlead demo --failover
+
+test: controlplane helm  ## Run the tests, the lab included (root)
 	@scripts/test -m "not slow"
 
-test-full: controlplane  ## Run the slow tests too (root)
+test-full: controlplane helm  ## Run the slow tests too (root)
 	@scripts/test
 
 check: setup  ## Lint, formatting, types, layers
@@ -25,7 +34,7 @@ check: setup  ## Lint, formatting, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-golden: setup  ## Write the golden files anew; review the difference
+golden: helm  ## Write the golden files anew; review the difference
 	@$(BIN)/pytest tests/test_golden.py tests/deploy/test_files.py --update-golden
 
 bench: controlplane  ## Print each benchmark beside its goal; ONLY=name runs one
@@ -36,7 +45,7 @@ clean:  ## Remove .venv, caches and build results
 	@find src tests bench scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 packages:
 	@scripts/packages

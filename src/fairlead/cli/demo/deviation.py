@@ -32,10 +32,12 @@ def until(
     *,
     expected: str,
     hints: Callable[[], str] = str,
+    patience: float | None = None,
 ) -> Seen:
     """Look until what is seen is right, and return it. Raises :class:`Deviation` after
-    :data:`PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+    ``patience``, which is :data:`PATIENCE` unless given."""
+    patience = PATIENCE if patience is None else patience
+    deadline = time.monotonic() + patience
     while True:
         late = time.monotonic() > deadline
         seen = look()
@@ -43,6 +45,6 @@ def until(
             return seen
         if late:
             raise Deviation(
-                expected=f"within {PATIENCE:.0f} s {expected}", seen=seen, hints=hints()
+                expected=f"within {patience:.0f} s {expected}", seen=seen, hints=hints()
             )
         time.sleep(PAUSE)

@@ -14,6 +14,7 @@ from fairlead.drivers.nft.observe import assemble, parse_listing
 from fairlead.drivers.nft.schema import stores
 from fairlead.drivers.nft.structure import exists
 from fairlead.lab import Host
+from fairlead.model.desired import L4Key
 from fairlead.publish.document import endpoint
 
 TABLE = "fairlead"
@@ -72,7 +73,7 @@ class KernelView:
             f"{endpoint(key.address, key.port)}/{key.protocol}": tuple(
                 sorted(endpoint(one.address, one.port) for one in row.backends)
             )
-            for key, row in sorted(seen.rows.items(), key=lambda item: item[0])
+            for key, row in sorted(seen.rows.items(), key=lambda item: _order(item[0]))
         }
 
     def _list(self, kind: str, name: str) -> bytes:
@@ -86,3 +87,8 @@ class KernelView:
             if address["scope"] == "global"
         }
         return frozenset(found - self._own)
+
+
+def _order(key: L4Key) -> tuple[int, L4Key]:
+    """IPv4 first: addresses of two families do not compare."""
+    return key.address.version, key

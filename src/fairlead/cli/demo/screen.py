@@ -43,6 +43,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     sys.stdout.flush()
 
 
+def command(text: str) -> None:
+    """What a user types."""
+    note(f"$ {text}")
+
+
+def output(text: str) -> None:
+    """What that prints, as it is."""
+    show(textwrap.indent(text if text.endswith("\n") else f"{text}\n", INDENT * 2))
+    sys.stdout.flush()
+
+
 def services(scene: Scene) -> None:
     """`kubectl get services`, without what manifests do not have (cluster IP and age); with reasons
     when there are any."""

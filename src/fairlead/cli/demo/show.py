@@ -1,13 +1,15 @@
 """The steps in their order."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from fairlead.cli.demo import ako, faults, kubevip, screen, vcd
 from fairlead.cli.demo.deviation import Deviation
 from fairlead.cli.demo.site import Site, standing
 
+Stage = TypeVar("Stage")
 STEPS: tuple[tuple[str, Callable[[Site], None]], ...] = (
     ("AKO, two Services with one key (as in the document): they share one address", ako.shared),
     ("AKO, both ask for 100.64.196.75: the VIP moves there", ako.static),
@@ -25,17 +27,27 @@ def perform(examples: Path, *, pause: Callable[[], None] | None) -> None:
     started = time.monotonic()
     with standing(examples) as site:
         _introduce(site, time.monotonic() - started)
-        for number, (title, step) in enumerate(STEPS, 1):
-            if pause is not None:
-                pause()
-            screen.heading(f"{number}. {title}")
-            try:
-                step(site)
-            except Deviation as deviation:
-                deviation.where = f"in step {number}"
-                raise
+        walk(STEPS, site, pause=pause)
     taken = time.monotonic() - started
     screen.heading(f"All {len(STEPS)} steps as expected, in {taken:.0f} s. The network is gone.")
+
+
+def walk(
+    steps: Sequence[tuple[str, Callable[[Stage], None]]],
+    stage: Stage,
+    *,
+    pause: Callable[[], None] | None,
+) -> None:
+    """Show one step after another. Raises :class:`Deviation`, which says in which."""
+    for number, (title, step) in enumerate(steps, 1):
+        if pause is not None:
+            pause()
+        screen.heading(f"{number}. {title}")
+        try:
+            step(stage)
+        except Deviation as deviation:
+            deviation.where = f"in step {number}"
+            raise
 
 
 def _introduce(site: Site, taken: float) -> None:

@@ -26,7 +26,8 @@ class Target(NamedTuple):
     protocol: str = "TCP"
 
     def __str__(self) -> str:
-        return f"{self.address}:{self.port}/{self.protocol}"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}/{self.protocol}"
 
 
 def ask(client: Host, target: Target, timeout: float = TIMEOUT) -> Outcome:
