@@ -79,9 +79,7 @@ async def _send(
         raise RuntimeError(f"{response.status} {answer.decode()[:300]}")
 
 
-async def _pairs(
-    session: aiohttp.ClientSession, access: Access, numbers: range
-) -> list[Pair]:
+async def _pairs(session: aiohttp.ClientSession, access: Access, numbers: range) -> list[Pair]:
     base = access.endpoint.url
     async with session.get(URL(f"{base}{SERVICES}")) as response:
         items = msgspec.json.decode(await response.read(), type=_List).items

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,6 +34,8 @@ NODES = ("node-1", "node-2", "node-3")
 CLUSTER_IPS, VIP_IPS, POD_IPS = (10, 100), (172, 20), (10, 112)
 FIRST = "svc-000000"
 UID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+STAMP = re.compile(rb"B\x08\x08.{5}\x10\x00|\"creationTimestamp\":\"[^\"]*\"", re.DOTALL)
+"""creationTimestamp, as protobuf (field 8: seconds) or JSON."""
 QUIET, WINDOW = 0.15, 1.0
 """An API server that uses no more than this share of a core for so many seconds is idle."""
 
@@ -190,7 +193,7 @@ def _copies(template: Entry, services: int) -> Iterator[Entry]:
     """The same object of all other Services."""
     key, value = template
     home = _home(value)
-    uids = sorted(set(UID.findall(value)))
+    uids, stamps = sorted(set(UID.findall(value))), STAMP.findall(value)
     for number in range(1, services):
         exchange = [
             (FIRST.encode(), b"svc-%06d" % number),
@@ -198,6 +201,7 @@ def _copies(template: Entry, services: int) -> Iterator[Entry]:
             (home, b'"home":["%s"]' % NODES[number % 3].encode()),
             *((_address(POD_IPS, i), _address(POD_IPS, 2 * number + i)) for i in range(2)),
             *((uid, b"%08x" % number + uid[8:]) for uid in uids),
+            *((stamp, _earlier(stamp, number // 10)) for stamp in stamps),
         ]
         yield _exchanged(key, exchange), _exchanged(value, exchange)
 
@@ -211,6 +215,17 @@ def _exchanged(data: bytes, exchange: list[Entry]) -> bytes:
 def _home(virtual_ip: bytes) -> bytes:
     found = re.search(rb'"home":\["node-\d"\]', virtual_ip)
     return found[0] if found else b'"home":[]'
+
+
+def _earlier(stamp: bytes, seconds: int) -> bytes:
+    """A creationTimestamp some seconds earlier, as nobody creates everything at once."""
+    if stamp.startswith(b'"'):
+        before = datetime.fromisoformat(stamp[21:-1].decode()) - timedelta(seconds=seconds)
+        return b'"creationTimestamp":"%sZ"' % before.isoformat()[:19].encode()
+    digits = stamp[3:-2]
+    number = sum((digit & 127) << (7 * place) for place, digit in enumerate(digits)) - seconds
+    low = bytes(number >> (7 * place) & 127 | 128 for place in range(4))
+    return stamp[:3] + low + bytes([number >> 28]) + stamp[-2:]
 
 
 def _address(first: tuple[int, int], number: int) -> bytes:

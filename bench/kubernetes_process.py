@@ -1,5 +1,7 @@
 """A process of Fairlead beside a control plane, and what it costs."""
 
+import compileall
+import functools
 import http.client
 import os
 import re
@@ -12,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import fairlead
+from bench.machine import cpu_seconds, memory_mb
 from fairlead.lab.kubernetes import ControlPlane
 
-TICKS = os.sysconf("SC_CLK_TCK")
 LEADS = re.compile(r"^fairlead_leader 1(\.0)?$", re.MULTILINE)
 DONE = re.compile(r"^fairlead_queue_depth 0(\.0)?$", re.MULTILINE)
 
@@ -23,14 +26,14 @@ class Process:
     """``fairlead`` with these arguments, answering probes; ``with`` ends it."""
 
     def __init__(self, *arguments: str, log: Path) -> None:
+        _compile()
         self._log = log
         self._port = _free_port()
-        listen = f"--listen=127.0.0.1:{self._port}"
+        argv = [sys.executable, "-m", "fairlead", *arguments, f"--listen=127.0.0.1:{self._port}"]
+        env = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with log.open("w") as out:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-m", "fairlead", *arguments, listen], stderr=out
-            )
-        self.started = time.monotonic()
+            self.started = time.monotonic()
+            self._popen = subprocess.Popen(argv, stderr=out, env=env)
         self.pid = self._popen.pid
 
     def __enter__(self) -> Self:
@@ -44,13 +47,8 @@ class Process:
         """Wait until it leads, is ready, and has nothing to write; the seconds since its start."""
         while not self._led():
             self.check(timeout)
-            time.sleep(0.05)
+            time.sleep(0.25)  # each look at its metrics takes it some milliseconds
         return time.monotonic() - self.started
-
-    def _led(self) -> bool:
-        text = self.get("/metrics")
-        done = LEADS.search(text) and DONE.search(text)
-        return bool(done and self.get("/readyz"))
 
     def check(self, timeout: float = 300) -> None:
         """Raises when it has ended, or has run for longer than that."""
@@ -69,6 +67,11 @@ class Process:
         finally:
             connection.close()
         return text if response.status == http.client.OK else ""
+
+    def _led(self) -> bool:
+        text = self.get("/metrics")
+        done = LEADS.search(text) and DONE.search(text)
+        return bool(done and self.get("/readyz"))
 
     @property
     def peak_mb(self) -> float:
@@ -91,18 +94,10 @@ def controller(control: ControlPlane, *arguments: str) -> Iterator[Process]:
         yield process
 
 
-def memory_mb(pid: int, what: str = "VmRSS") -> float:
-    """A size from ``/proc/PID/status``, in MB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{what}:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(what)
-
-
-def cpu_seconds(pid: int) -> float:
-    """The CPU time that a process used so far, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+@functools.cache
+def _compile() -> None:
+    """An installed program has its byte code."""
+    compileall.compile_dir(Path(fairlead.__file__).parent, quiet=2)
 
 
 def _free_port() -> int:

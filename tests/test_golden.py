@@ -3,7 +3,8 @@
 ``tests/golden/<case>/`` holds ``1.yaml``, ``2.yaml``, … Each is the whole folder at that step, with
 ``base.yaml`` beside it where there is one and ``config.yaml`` for the configuration; the ledger of
 one step is the state of the next. Beside each stands what must come of it: ``N.plan.json`` (the
-contract of ``plan -o json``), ``N.nft.txt`` and ``N.l2.txt`` (what this engine's drivers get),
+contract of ``plan -o json``), ``N.nft.txt``, ``N.l2.txt`` and, where there is a router,
+``N.bgp.txt`` (what this engine's drivers get),
 ``N.says.txt`` (one line an object) and ``N.kube.json`` (what a controller would write: VirtualIPs
 and the status of Services). ``make golden`` writes them anew; reviewing the difference is a
 duty.
@@ -16,6 +17,7 @@ import msgspec
 import pytest
 
 from fairlead.dialects.translate import translate
+from fairlead.drivers.bgp.render import dump as dump_bgp
 from fairlead.drivers.l2.render import dump as dump_l2
 from fairlead.drivers.nft.render import dump as dump_l4
 from fairlead.model.claim import Claims
@@ -26,6 +28,7 @@ from fairlead.model.plan import Plan
 from fairlead.model.virtualip import VirtualIP, VirtualIPSpec
 from fairlead.model.world import Change, World
 from fairlead.planner import (
+    compile_bgp,
     compile_l2,
     compile_l4,
     diff_l4,
@@ -83,7 +86,9 @@ def says(decided: Plan) -> str:
 def outputs(decided: Plan, world: World, ledger: Ledger) -> dict[str, str]:
     shown = document(decided, world, differences(ledger, decided))
     text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
+    routers = dump_bgp(compile_bgp(decided, HOST))
     return {
+        **({"bgp.txt": routers} if routers else {}),
         "plan.json": text + "\n",
         "nft.txt": dump_l4(compile_l4(decided, HOST)),
         "l2.txt": dump_l2(compile_l2(decided, HOST)),

@@ -19,6 +19,7 @@ COMMANDS = [
     ["up"],
     ["explain"],
     ["get"],
+    ["crds"],
     ["version"],
     ["lab", "up"],
     ["lab", "down"],

@@ -11,12 +11,26 @@ import msgspec
 import yaml
 
 from fairlead.lab.helm import helm
+from fairlead.model.config import Config
 from fairlead.publish.crds import Definition, ako_definitions, definitions
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "chart" / "fairlead"
 NAMESPACE = "fairlead-system"
+FREE = (
+    "controller.resources",
+    "controller.nodeSelector",
+    "agent.resources",
+    "agent.nodeSelector",
+    "agent.updateStrategy",
+    "agent.sysctls",
+    "fence.resources",
+    "fence.bfd.resources",
+)
+"""Values that Kubernetes checks."""
+KEPT_APART = "--set=fence.existingSecret=fairlead-fence"
+"""A key that everybody can read is none, so the plain manifests ask for one."""
 HEADER = "# Made from the code; `make golden` writes it anew.\n"
 NAMESPACE_OBJECT = """\
 apiVersion: v1
@@ -35,8 +49,41 @@ def files() -> Iterator[tuple[str, str]]:
     for folder in ("crds", "chart/fairlead/crds"):
         yield from ((f"{folder}/{name}", HEADER + text) for name, text in own)
     yield from ((f"crds/ako/{_name(one)}", HEADER + _text(one)) for one in ako_definitions())
+    yield "chart/fairlead/values.schema.json", values_schema()
     parts = [NAMESPACE_OBJECT, *(text for _, text in own)]
-    yield "install.yaml", HEADER + "---\n".join(parts) + template()
+    yield "install.yaml", HEADER + "---\n".join(parts) + template(KEPT_APART)
+
+
+def values_schema() -> str:
+    """What Helm checks values by: those of `values.yaml`, with the types that they have there, and
+    the configuration as Fairlead itself checks it. So a misspelt one is refused."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    (reference,), known = msgspec.json.schema_components([Config], ref_template="#/$defs/{name}")
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        **_value(values, ""),
+        "$defs": known,
+    }
+    schema["properties"] = {**schema["properties"], "config": reference, "global": {}}
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
+
+
+def _value(value: Any, path: str) -> dict[str, Any]:
+    match value:
+        case dict() if value and path not in FREE:
+            parts = {key: _value(one, f"{path}.{key}".strip(".")) for key, one in value.items()}
+            return {"type": "object", "properties": parts, "additionalProperties": False}
+        case dict():
+            return {"type": "object"}
+        case list():
+            return {"type": "array"}
+        case bool():
+            return {"type": "boolean"}
+        case int():
+            return {"type": "integer"}
+        case str():
+            return {"type": "string"}
+    raise TypeError(f"{path} has a type that Helm does not know")
 
 
 def template(*arguments: str, release: str = "fairlead") -> str:

@@ -1,5 +1,8 @@
 """What the chart makes of its values."""
 
+import base64
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,17 @@ from fairlead.cli.main import app
 from fairlead.model.config import Config
 from fairlead.runtime.config import load_config
 from fairlead.runtime.controller.controller import ControllerOptions
+from fairlead.runtime.fence import alive, bfd, voice
 from fairlead.runtime.live import CONFIG_MAP, KEY, LEASE
 
-from .rendered import CHART, NAMESPACE, find, objects, run_helm, template
+from .rendered import CHART, KEPT_APART, NAMESPACE, find, objects, run_helm, template
 
 COMMANDS = get_group(app).commands
 VARIANTS = {
     "default": [],
     "nft": ["--set=config.dataplane=nft"],
+    "no fence": ["--set=fence.enabled=false"],
+    "key kept apart": [KEPT_APART],
     "assign only": ["--set=config.dataplane=none", "--set=agent.enabled=false"],
     "nothing optional": [
         "--set=networkPolicy.enabled=false",
@@ -39,6 +45,9 @@ VARIANTS = {
         '--set-json=agent.podAnnotations={"a":"b"}',
         '--set-json=controller.extraArgs=["--one"]',
         '--set-json=agent.extraArgs=["--two"]',
+        '--set-json=fence.extraArgs=["--three"]',
+        '--set-json=config.interfaces=["eth0"]',
+        "--set=fence.key=known",
     ],
 }
 
@@ -49,6 +58,23 @@ def test_helm_finds_nothing_wrong(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 chart(s) failed" in done.stdout
     assert objects(template(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("controler.replicas=3", "'controler' not allowed"),
+        ("controller.replica=3", "'replica' not allowed"),
+        ("controller.replicas=many", "got string, want integer"),
+        ("config.dataplan=nft", "'dataplan' not allowed"),
+        ("config.dataplane=ntf", "'/config/dataplane'"),
+        ("config.tombstones=-1", "'/config/tombstones'"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(argument: str, words: str) -> None:
+    done = run_helm("template", "fairlead", str(CHART), f"--set={argument}")
+    assert done.returncode == 1
+    assert words in done.stderr
 
 
 def test_the_configuration_is_one_that_fairlead_takes(tmp_path: Path) -> None:
@@ -73,6 +99,12 @@ def test_another_configuration_replaces_the_pods() -> None:
         assert one == same != other
 
 
+def _container(name: str, *arguments: str) -> dict[str, Any]:
+    """A container of the agent's pod."""
+    containers = _pod("DaemonSet", "fairlead-agent", *arguments)["spec"]["containers"]
+    return next(one for one in containers if one["name"] == name)
+
+
 def test_the_controller_has_no_privileges() -> None:
     (container,) = _pod("Deployment", "fairlead-controller")["spec"]["containers"]
     assert container["securityContext"] == {
@@ -82,25 +114,49 @@ def test_the_controller_has_no_privileges() -> None:
     }
 
 
-def test_the_agent_has_the_network_and_nothing_else() -> None:
-    spec = _pod("DaemonSet", "fairlead-agent")["spec"]
-    (container,) = spec["containers"]
-    security = container["securityContext"]
-    assert security["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}
+@pytest.mark.parametrize(
+    ("name", "capabilities"),
+    [
+        ("agent", "NET_ADMIN NET_RAW"),
+        ("fence", "NET_ADMIN NET_RAW"),
+        ("bfd", "NET_BIND_SERVICE NET_RAW SETGID SETUID SYS_ADMIN"),
+    ],
+)
+def test_on_nodes_each_has_what_it_needs_and_nothing_else(name: str, capabilities: str) -> None:
+    security = _container(name)["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": capabilities.split()}
     assert security["readOnlyRootFilesystem"]
     assert not security["allowPrivilegeEscalation"]
     assert "privileged" not in security
+
+
+def test_agents_have_the_network_of_their_node_and_two_directories() -> None:
+    spec = _pod("DaemonSet", "fairlead-agent")["spec"]
     assert spec["hostNetwork"]
     assert {"hostPID", "hostIPC"}.isdisjoint(spec)
     paths = [volume["hostPath"]["path"] for volume in spec["volumes"] if "hostPath" in volume]
-    assert paths == ["/var/lib/fairlead"]
+    assert paths == ["/var/lib/fairlead", "/run/fairlead"]
+
+
+@pytest.mark.parametrize(("volume", "name"), [("token", "agent"), ("fence-key", "fence")])
+def test_a_secret_is_mounted_where_it_is_used(volume: str, name: str) -> None:
+    spec = _pod("DaemonSet", "fairlead-agent")["spec"]
+    assert not spec["automountServiceAccountToken"]
+    mounts = {one["name"]: one["volumeMounts"] for one in spec["containers"]}
+    assert [who for who, all_ in mounts.items() if volume in {m["name"] for m in all_}] == [name]
 
 
 def test_the_agent_is_the_engine_of_its_node() -> None:
-    (container,) = _pod("DaemonSet", "fairlead-agent")["spec"]["containers"]
+    container = _container("agent")
     assert "--engine=$(NODE_NAME)" in container["args"]
     (node,) = [entry for entry in container["env"] if entry["name"] == "NODE_NAME"]
     assert node["valueFrom"] == {"fieldRef": {"fieldPath": "spec.nodeName"}}
+
+
+def _known(command: str, arguments: list[str]) -> bool:
+    """Whether a command has all these options."""
+    options = {option for one in COMMANDS[command].params for option in one.opts}
+    return {argument.partition("=")[0] for argument in arguments} <= options
 
 
 @pytest.mark.parametrize(
@@ -108,16 +164,75 @@ def test_the_agent_is_the_engine_of_its_node() -> None:
     [("Deployment", "fairlead-controller", 9440), ("DaemonSet", "fairlead-agent", 9441)],
 )
 def test_the_arguments_are_those_that_the_command_has(kind: str, name: str, port: int) -> None:
-    (container,) = _pod(kind, name)["spec"]["containers"]
+    container = _pod(kind, name)["spec"]["containers"][0]
     command, *arguments = container["args"]
-    known = {option for one in COMMANDS[command].params for option in one.opts}
-    assert {argument.partition("=")[0] for argument in arguments} <= known
+    assert _known(command, arguments)
     (listen,) = [one for one in COMMANDS[command].params if one.name == "listen"]
     said = f"{listen.default} {getattr(listen, 'show_default', '')}"
     assert f":{port}" in said
     assert [entry["containerPort"] for entry in container["ports"]] == [port]
     mounted = [one["mountPath"] for one in container["volumeMounts"] if one["name"] == "config"]
     assert f"--config={mounted[0]}/{KEY}" in arguments
+
+
+def test_the_fence_is_told_what_it_knows() -> None:
+    container = _container("fence", '--set-json=config.interfaces=["eth0", "eth1"]')
+    command, *arguments = container["args"]
+    assert command == "fence"
+    assert _known(command, arguments)
+    assert [one for one in arguments if "interface" in one] == [
+        "--interface=eth0",
+        "--interface=eth1",
+    ]
+    (port,) = container["ports"]
+    assert (port["hostPort"], port["protocol"]) == (voice.PORT, "UDP")
+    probe = container["livenessProbe"]["exec"]["command"]
+    assert probe[1:3] == ["-m", alive.__name__]
+
+
+def test_agent_fence_and_bfdd_meet() -> None:
+    agent, fence, daemon = (_container(name) for name in ("agent", "fence", "bfd"))
+    directory = "/run/fairlead"
+    assert f"--fence={directory}" in agent["args"]
+    assert f"--directory={directory}" in fence["args"]
+    assert fence["livenessProbe"]["exec"]["command"][-1] == directory
+    (socket,) = [one for one in daemon["command"] if one.startswith("--bfdctl=")]
+    assert f"--bfdd={socket.partition('=')[2]}" in fence["args"]
+    for container in (agent, fence):
+        assert directory in {one["mountPath"] for one in container["volumeMounts"]}
+
+
+def test_bfdd_has_the_options_that_it_gets() -> None:
+    program, *arguments = _container("bfd")["command"]
+    assert program == bfd.BFDD
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    known = set(re.findall(r"--[a-z_]+", said))
+    assert {argument.partition("=")[0] for argument in arguments} <= known
+
+
+@pytest.mark.parametrize("argument", ["--set=fence.enabled=false", "--set=config.dataplane=none"])
+def test_without_a_fence_nothing_of_it_is_there(argument: str) -> None:
+    text = template(argument)
+    spec = find(text, "DaemonSet", "fairlead-agent")["spec"]["template"]["spec"]
+    assert [one["name"] for one in spec["containers"]] == ["agent"]
+    assert "lifecycle" not in spec["containers"][0]
+    assert not any(one.startswith("--fence") for one in spec["containers"][0]["args"])
+    assert {"run", "bfd", "fence-key"}.isdisjoint(one["name"] for one in spec["volumes"])
+    names = {(one["kind"], one["metadata"]["name"]) for one in objects(text)}
+    assert {("Secret", "fairlead-fence"), ("Role", "fairlead-agent")}.isdisjoint(names)
+
+
+def _key(*arguments: str) -> bytes:
+    """The key in the Secret that the chart makes."""
+    return base64.b64decode(find(template(*arguments), "Secret", "fairlead-fence")["data"]["key"])
+
+
+def test_a_key_is_made_unless_there_is_one() -> None:
+    one, other = _key(), _key()
+    assert len(one) == 64
+    assert one != other
+    assert _key("--set=fence.key=known") == b"known"
+    assert not [one for one in objects(template(KEPT_APART)) if one["kind"] == "Secret"]
 
 
 def test_the_command_line_finds_what_is_installed() -> None:

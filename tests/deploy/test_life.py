@@ -54,7 +54,9 @@ def _has_pods(control: ControlPlane) -> bool:
 def _of_fairlead(control: ControlPlane) -> str:
     """What an installation leaves nothing of."""
     label = ("-l", "app.kubernetes.io/name=fairlead", "-o", "name")
-    where = control.kubectl("get", "all,cm,sa,roles,rolebindings,pdb,netpol", "-A", *label).stdout
+    where = control.kubectl(
+        "get", "all,cm,sa,secrets,roles,rolebindings,pdb,netpol", "-A", *label
+    ).stdout
     return where + control.kubectl("get", f"{CLUSTER_WIDE},{BINDINGS}", *label).stdout
 
 
@@ -65,16 +67,24 @@ def _helm(control: ControlPlane, verb: str, *arguments: str) -> str:
     return done.stdout
 
 
+def _key(control: ControlPlane) -> str:
+    """What fences authenticate each other by."""
+    path = "jsonpath={.data.key}"
+    return control.kubectl("get", "secret", "fairlead-fence", "-n", NAMESPACE, "-o", path).stdout
+
+
 def test_helm_removes_all_but_the_ledger_and_finds_it_again(control: ControlPlane) -> None:
     notes = install(control)
     assert "spec.loadBalancerClass: fairlead.dev/vip" in notes
     assert eventually(lambda: _has_pods(control)), _owners(control)
     control.apply(LEDGER)
+    key = _key(control)
 
     more = ("--set=config.dataplane=nft", "--set=config.handleUnclassed=true")
     assert "without a class are served" in _helm(control, "upgrade", str(CHART), *more)
     role = control.kubectl("get", "clusterrole", "fairlead-agent", "-o", "json").stdout
     assert '"services"' in role
+    assert _key(control) == key != ""
 
     _helm(control, "uninstall", "--wait")
     assert _of_fairlead(control) == ""

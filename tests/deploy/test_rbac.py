@@ -22,6 +22,11 @@ SHARED = f"""
     get: namespaces/kube-system
     get: {DEFINITIONS}/virtualips.fairlead.dev {DEFINITIONS}/enginegroups.fairlead.dev
 """
+AGENT = f"""
+    {SHARED}
+    create patch: engines.fairlead.dev
+"""
+CELLS = "get create update: leases.coordination.k8s.io"
 CONTROLLER = f"""
     {SHARED}
     list watch: services namespaces configmaps/vcloud-ccm-configmap
@@ -32,6 +37,7 @@ CONTROLLER = f"""
     get patch: services
     patch: services:status addresspools.fairlead.dev:status enginegroups.fairlead.dev:status
     patch: bgppeers.fairlead.dev:status aviinfrasettings.ako.vmware.com:status
+    patch: aviinfrasettings.ako.vmware.com
     create: events
 """
 LEASE = """
@@ -88,9 +94,12 @@ def test_the_controller_leads_in_its_own_namespace(installed: ControlPlane) -> N
     assert _own(installed, "fairlead-controller", NAMESPACE) == _table(CONTROLLER + LEASE)
 
 
-@pytest.mark.parametrize("namespace", ["default", NAMESPACE])
-def test_the_agent_only_reads(installed: ControlPlane, namespace: str) -> None:
-    assert _own(installed, "fairlead-agent", namespace) == _table(SHARED)
+def test_the_agent_reads_and_writes_its_engine(installed: ControlPlane) -> None:
+    assert _own(installed, "fairlead-agent", "default") == _table(AGENT)
+
+
+def test_the_agent_settles_which_half_goes_on_in_its_own_namespace(installed: ControlPlane) -> None:
+    assert _own(installed, "fairlead-agent", NAMESPACE) == _table(f"{AGENT}\n{CELLS}")
 
 
 NFT = "--set=config.dataplane=nft"
@@ -147,7 +156,7 @@ def _resources(cell: str) -> str:
 def test_the_page_tells_of_every_right() -> None:
     """The table in docs/install.md: | account | verbs | resources | why |."""
     page = (ROOT / "docs" / "install.md").read_text()
-    section = page.partition("## What it may do")[2].partition("| pod |")[0]
+    section = page.partition("## What it may do")[2].partition("| container |")[0]
     told: dict[str, set[Right]] = {"controller": set(), "agent": set()}
     for row in re.findall(r"^\| ([a-z, ]+) \| ([a-z, ]+) \| (`[^|]*) \|", section, re.MULTILINE):
         accounts, verbs, resources = row
@@ -155,4 +164,4 @@ def test_the_page_tells_of_every_right() -> None:
             told[account] |= _table(f"{verbs.replace(',', ' ')}: {_resources(resources)}")
     pods = _table("list watch: pods")
     assert told["controller"] == _table(CONTROLLER + LEASE) | pods
-    assert told["agent"] == _table(SHARED) | _table("list watch: services") | pods
+    assert told["agent"] == _table(f"{AGENT}\n{CELLS}\nlist watch: services") | pods

@@ -5,6 +5,7 @@ and no other rights.
 """
 
 import http.client
+import os
 import re
 import shlex
 import urllib.request
@@ -53,15 +54,15 @@ def _fetch(url: str) -> int:
 def _logs(lab: KubernetesLab) -> str:
     """What all pods of Fairlead said."""
     pods = lab.kubectl("get", "pods", "-n", NAMESPACE, "-o", "name").stdout.split()
-    return "\n".join(lab.kubectl("logs", "-n", NAMESPACE, pod).stdout for pod in pods)
+    whole = ("logs", "-n", NAMESPACE, "--all-containers", "--prefix")
+    return "\n".join(lab.kubectl(*whole, pod, check=False).stdout for pod in pods)
 
 
 def _start(lab: KubernetesLab) -> None:
     """Run the commands of the quick start."""
-    for command in _commands("sh").splitlines():
-        program, *arguments = shlex.split(command)
-        assert program == "kubectl"
-        lab.kubectl(*arguments, timeout=100)
+    env = {**os.environ, **lab.control.environment, "PATH": lab.control.path}
+    done = lab["control"].run(["sh", "-eu"], input=_commands("sh"), env=env, timeout=200)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}{_logs(lab)}"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,12 @@ def test_the_page_works_as_it_is_written(lab: KubernetesLab) -> None:
     assert len(_holders(lab, address)) == 1
     assert "orbidden" not in _logs(lab)
     together = lab.kubectl("get", "fairlead", "-o", "name").stdout.split()
-    assert together == ["addresspool.fairlead.dev/lan", "virtualip.fairlead.dev/192.0.2.10"]
+    assert together == [
+        "addresspool.fairlead.dev/lan",
+        "engine.fairlead.dev/node-1",
+        "engine.fairlead.dev/node-2",
+        "virtualip.fairlead.dev/192.0.2.10",
+    ]
 
 
 def test_what_is_removed_and_installed_again_has_its_address(lab: KubernetesLab) -> None:

@@ -76,13 +76,12 @@ def said(served: Served, name: str) -> Reason | None:
 
 def test_backends_are_joined_from_slices() -> None:
     vip = only(
-        virtual_ip("192.0.2.10", listener(), home=["n1"], pool="blue", members=["Service/a/b"]),
+        virtual_ip("192.0.2.10", listener(), home=["n1"], members=["Service/a/b"]),
         service("web"),
         slices("web", endpoint("10.0.0.1"), endpoint("10.0.0.2", "n2")),
     )
     assert behind(vip) == ["10.0.0.1:8080@n1", "10.0.0.2:8080@n2"]
     assert vip.home == ("n1",)
-    assert vip.pools == ("blue",)
     assert vip.members == (Ref("Service", "a", "b"),)
     assert vip.nodes is None
 

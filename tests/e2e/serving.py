@@ -65,10 +65,14 @@ class Up:
 
     def spawn(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start it, without waiting."""
-        command = [sys.executable, "-m", "fairlead", "up", "-f", str(self.folder.path)]
-        command += ["--state", str(self.state), "--engine", self.host.name, *arguments]
+        command = [sys.executable, "-m", "fairlead", *self.command_line(*arguments)]
+        command += ["--state", str(self.state), "--engine", self.host.name]
         with self.log.open("a") as log:
             return self.host.popen(command, stdout=log, stderr=log, env=_environment())
+
+    def command_line(self, *arguments: str) -> list[str]:
+        """The command, without whose state and engine it is."""
+        return ["up", "-f", str(self.folder.path), *arguments]
 
     def stop(self) -> int:
         """Stop it as systemd does; its exit code."""

@@ -14,7 +14,9 @@ PROGRAM = "test2json"
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GoModule:
-    """A module that needs nothing but Go itself."""
+    """A module that needs nothing but Go itself, with a cache of its own beside Go's."""
+    of_go = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "go-build")
+    monkeypatch.setenv("GOCACHE", os.environ.get("GOCACHE") or str(of_go))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     place = tmp_path / "module"
     place.mkdir()

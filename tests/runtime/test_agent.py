@@ -325,6 +325,29 @@ def test_nothing_live_is_followed_before_all_that_is_needed_was_read(tmp_path: P
     asyncio.run(scenario())
 
 
+def test_an_agent_that_starts_while_the_definitions_are_gone_goes_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        site = Site(tmp_path)
+        site.source.say(*nodes(), *WEB, vip(10))
+        async with site.killed():
+            await until(lambda: site.addresses == ["192.0.2.10"])
+        before = list(site.log)
+        read = Health("Node", synced=True)
+        site.source.health = (read, Health("VirtualIP", absent=True))
+        site.source.say(*nodes(), *WEB, absent=["VirtualIP"])
+        async with site.killed() as agent:
+            await until(lambda: "the API server does not have it" in site.ills.get("api", ""))
+            await until(lambda: agent.dataplane.settled)
+            assert not agent.live
+            assert site.log == before
+            site.source.health = (read, Health("VirtualIP", synced=True))
+            site.source.say(vip(10))
+            await until(lambda: agent.live and site.ills["api"] == "")
+            assert site.log == before
+
+    asyncio.run(scenario())
+
+
 # -- what vanishes --------------------------------------------------------------------------------
 
 

@@ -27,6 +27,14 @@ def fence(
         Path | None,
         typer.Option(metavar="FILE", help="What fences authenticate their messages with."),
     ] = None,
+    bfdd: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SOCKET",
+            help="The control socket of FRR's bfdd, where something else runs it.",
+            show_default="one of its own, which it starts",
+        ),
+    ] = None,
     interval: Annotated[
         int, typer.Option(help="BFD interval in milliseconds.", min=10, max=10000)
     ] = 100,
@@ -52,7 +60,9 @@ def fence(
         key = key_file.read_bytes().strip() if key_file else b""
     except OSError as error:
         raise Failure(f"{key_file} cannot be read: {error.strerror}") from None
-    options = FenceOptions(directory=directory, key=key, interval=interval, multiplier=multiplier)
+    options = FenceOptions(
+        directory=directory, key=key, interval=interval, multiplier=multiplier, bfdd=bfdd
+    )
     try:
         asyncio.run(serve(options, interfaces=tuple(interface or ())))
     except Unavailable as error:

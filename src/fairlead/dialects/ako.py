@@ -87,6 +87,7 @@ def _wish(ref: Ref, service: Service, view: View) -> Wish | Reason:
         setting=setting,
         engine_group=effect.engine_group,
         announce=effect.announce,
+        peer_labels=effect.peer_labels,
         warnings=effect.warnings,
         hints=(avi.hint(setting),),
     )

@@ -25,6 +25,7 @@ class Effect(NamedTuple):
     pools: tuple[str, ...] = ()
     engine_group: str = DEFAULT_ENGINES
     announce: Announce | None = None
+    peer_labels: tuple[str, ...] = ()
     warnings: tuple[Reason, ...] = ()
 
 
@@ -45,6 +46,7 @@ def effect_of(name: str, view: View) -> Effect:
         pools=names[:1],
         engine_group=engines,
         announce="bgp" if network.enable_rhi else None,
+        peer_labels=_labels(network),
         warnings=(*doubts, *_network_doubts(name, network, names)),
     )
 
@@ -66,6 +68,11 @@ def doubts_of(setting: AviInfraSetting, *, engines: Container[str], pools: Pools
 def _networks(network: AviNetwork) -> tuple[str, ...]:
     listed = tuple(n.network_name or n.network_uuid for n in network.vip_networks or ())
     return tuple(name for name in listed or network.names or () if name)
+
+
+def _labels(network: AviNetwork) -> tuple[str, ...]:
+    """AKO knows labels of announced VIPs only."""
+    return tuple(sorted(set(network.bgp_peer_labels or ()))) if network.enable_rhi else ()
 
 
 def _engines(setting: AviInfraSetting, view: View) -> tuple[str, tuple[Reason, ...]]:

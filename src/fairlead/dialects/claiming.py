@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from fairlead.dialects.backends import Traffic
 from fairlead.dialects.reading import Hint, Reading, rejected
+from fairlead.dialects.scale import scale_in
 from fairlead.dialects.terms import read_terms
 from fairlead.dialects.view import View
 from fairlead.model.addresses import IPAddress
@@ -25,6 +26,7 @@ class Wish(Struct, frozen=True, gc=False, kw_only=True):
     setting: str = ""
     engine_group: str = DEFAULT_ENGINES
     announce: Announce | None = None
+    peer_labels: tuple[str, ...] = ()
     internal: InternalTier | None = None
     outside_pools: bool = False
     hostname: str = ""
@@ -37,6 +39,7 @@ def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Tra
     terms = read_terms(service, wish.addresses)
     if isinstance(terms, Reason):
         return rejected(ref, terms, dialect=wish.dialect, group=wish.group)
+    scale, doubts = scale_in(service)
     claim = Claim(
         ref=ref,
         dialect=wish.dialect,
@@ -50,6 +53,7 @@ def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Tra
         setting=wish.setting,
         engine_group=wish.engine_group,
         announce=wish.announce,
+        peer_labels=wish.peer_labels,
         local=terms.local,
         affinity_seconds=terms.affinity_seconds,
         source_ranges=terms.source_ranges,
@@ -59,6 +63,7 @@ def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Tra
         labels=service.metadata.labels,
         namespace_labels=view.around(ref.namespace).labels,
         hostname=wish.hostname,
-        warnings=wish.warnings + traffic.warnings,
+        warnings=wish.warnings + traffic.warnings + doubts,
+        scale=scale,
     )
     return Reading((claim,), hints=wish.hints + traffic.hints)

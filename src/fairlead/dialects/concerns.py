@@ -13,9 +13,7 @@ from fairlead.model.names import Ref
 from fairlead.model.world import World
 
 
-def concerned(
-    touched: Iterable[Ref], before: World, world: World, index: Index[Ref]
-) -> set[Ref]:
+def concerned(touched: Iterable[Ref], before: World, world: World, index: Index[Ref]) -> set[Ref]:
     """The Services to read again; some may turn out to be gone or as they were."""
     found: set[Ref] = set()
     for ref in touched:

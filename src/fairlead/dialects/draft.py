@@ -214,6 +214,7 @@ class Draft:
             pools=space.pools,
             engine_rules=cluster.engine_rules,
             node_addresses=cluster.node_addresses,
+            peers=cluster.peers,
             held=frozenset(held),
             revision=self.world.revision,
             base=self.previous.revision,

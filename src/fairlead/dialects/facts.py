@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fairlead.dialects.ranges import Coverage
 from fairlead.model.addresses import IPAddress
-from fairlead.model.claim import EngineRule, InternalTier, Pool
+from fairlead.model.claim import EngineRule, InternalTier, PeerRule, Pool
 from fairlead.model.names import Ref
 from fairlead.model.verdict import Verdict
 
@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
 
 class Cluster(Struct, frozen=True, kw_only=True):
-    """Nodes and engine groups.
+    """Nodes, engine groups and BGP routers.
 
     ``engine_names``: the name or alias of an engine group -> the name of its rule. ``serving``: the
     nodes that are engines. ``points``: the InternalIPs of ready nodes in order; ``workers``: those
@@ -37,6 +37,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...] = ()
     workers: tuple[Point, ...] = ()
     node_addresses: Map[IPAddress, Ref] = Map()
+    peers: tuple[PeerRule, ...] = ()
     verdicts: Map[Ref, Verdict] = Map()
 
 

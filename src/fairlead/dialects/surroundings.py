@@ -4,18 +4,18 @@ from collections.abc import Iterable
 
 from immutables import Map
 
-from fairlead.dialects import avi, engines, nodes, pools, vcd
+from fairlead.dialects import avi, engines, nodes, peers, pools, vcd
 from fairlead.dialects.facts import Cluster, Facts, Space
 from fairlead.dialects.ranges import coverage
 from fairlead.dialects.reading import accepted
 from fairlead.model.kube import AviInfraSetting, ConfigMap, Node
 from fairlead.model.names import Ref
-from fairlead.model.objects import AddressPool, EngineGroup
+from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
 from fairlead.model.verdict import Verdict
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import World
 
-CLUSTER_KINDS = frozenset({Node.KIND, EngineGroup.KIND, VirtualIP.KIND})
+CLUSTER_KINDS = frozenset({Node.KIND, EngineGroup.KIND, VirtualIP.KIND, BGPPeer.KIND})
 
 
 SETTING_KINDS = frozenset({AviInfraSetting.KIND, EngineGroup.KIND, AddressPool.KIND})
@@ -63,7 +63,7 @@ def _moved(ref: Ref, before: World, world: World) -> bool:
     if old is None or new is None:
         return old is not new
     return (
-        old.ready != new.ready
+        (old.ready, old.cordoned) != (new.ready, new.cordoned)
         or old.metadata.labels != new.metadata.labels
         or (old.status and old.status.addresses) != (new.status and new.status.addresses)
     )
@@ -80,6 +80,7 @@ def _kept(old: Cluster, new: Cluster) -> Cluster:
         node_addresses=(
             old.node_addresses if old.node_addresses == new.node_addresses else new.node_addresses
         ),
+        peers=old.peers if old.peers == new.peers else new.peers,
         verdicts=old.verdicts if old.verdicts == new.verdicts else new.verdicts,
     )
 
@@ -90,7 +91,9 @@ def _cluster(world: World) -> Cluster:
     names, verdicts = engines.read_aliases(groups)
     owners, doubts = nodes.own_addresses(machines)
     owners |= nodes.reserved(world.every(VirtualIP))
-    rules = engines.read_rules(groups, machines, host=world.host)
+    leave = world.config.cordoned == "Leave"
+    rules = engines.read_rules(groups, machines, host=world.host, leave=leave)
+    routers, refused = peers.read_peers(world.every(BGPPeer), machines)
     return Cluster(
         engine_rules=Map(rules),
         serving=frozenset(e.name for rule in rules.values() for e in rule.engines if e.node),
@@ -98,7 +101,8 @@ def _cluster(world: World) -> Cluster:
         points=nodes.points_of(machines),
         workers=nodes.points_of(filter(nodes.is_worker, machines)),
         node_addresses=Map(owners),
-        verdicts=Map({**verdicts, **doubts}),
+        peers=routers,
+        verdicts=Map({**verdicts, **doubts, **refused}),
     )
 
 

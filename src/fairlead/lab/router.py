@@ -33,7 +33,9 @@ __all__ = ["Router", "from_cisco"]
 PROGRAMS: Final = Path("/usr/lib/frr")
 DAEMONS: Final = ("zebra", "bfdd", "bgpd")
 PATIENCE: Final = 10.0
+# FRR changes its user, and the kernel forgets then whose death it should share; the shell does not.
 _CONTAINED: Final = ("unshare", "--pid", "--fork", "--kill-child=KILL", "--")
+_WAITING: Final = ("sh", "-c", '"$@" & wait', "sh")
 
 
 class Router:
@@ -51,6 +53,7 @@ class Router:
             raise LabUnavailable("the router of the lab needs FRR: install frr")
         self._directory = Path(tempfile.mkdtemp(prefix="fairlead-router-"))
         shutil.chown(self._directory, "frr", "frr")
+        (self._directory / "vtysh.conf").touch()
         try:
             self.start()
         except BaseException:
@@ -83,8 +86,10 @@ class Router:
     def kill(self) -> None:
         """The daemons end at once, as when the router's power fails; routes stay in its kernel."""
         for process in self._running.values():
+            inner = _children(process.pid)
             process.kill()
             process.wait()
+            self.wait(lambda pids=inner: not any(map(_alive, pids)), "the router's daemons end")  # type: ignore[misc]
         self._running.clear()
 
     def configure(self, text: str) -> None:
@@ -129,7 +134,16 @@ class Router:
         own = ("--bfdctl", str(place / "bfdd.sock")) if name == "bfdd" else ()
         with (place / f"{name}.log").open("w") as log:
             process = self.host.popen(
-                [*_CONTAINED, str(PROGRAMS / name), *files, *sockets, *own, "-A", "127.0.0.1"],
+                [
+                    *_CONTAINED,
+                    *_WAITING,
+                    str(PROGRAMS / name),
+                    *files,
+                    *sockets,
+                    *own,
+                    "-A",
+                    "127.0.0.1",
+                ],
                 stdout=log,
                 stderr=log,
             )
@@ -152,6 +166,19 @@ class Router:
                 shutil.rmtree(self._directory)
 
 
+def _children(pid: int) -> list[int]:
+    with suppress(FileNotFoundError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 def _gateways(routes: Any) -> Iterator[str]:
     for route in routes:
         hops = route.get("nexthops", [route])
@@ -166,22 +193,21 @@ def from_cisco(text: str, *, interfaces: Mapping[str, str]) -> str:
     """
     lines: list[str] = []
     ranges: list[str] = []
-    times = ""
+    times = "bfd"
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("bgp listen range "):
             ranges.append(f" {line}")
         elif found := re.fullmatch(r"bfd interval (\d+) min_rx (\d+) multiplier (\d+)", line):
-            times = (
-                "bfd\n profile {0}\n  transmit-interval {1}\n  receive-interval {2}\n".format(
-                    "cisco", *found.groups()[:2]
-                )
-                + f"  detect-multiplier {found[3]}\n exit\nexit\n"
+            words = ("transmit-interval", "receive-interval", "detect-multiplier")
+            values = zip(words, found.groups(), strict=True)
+            times = "\n".join(
+                ["bfd", " profile cisco", *(f"  {a} {b}" for a, b in values), " exit"]
             )
         else:
             lines += _translated(raw, interfaces)
     at = next(i for i, line in enumerate(lines) if line.strip().startswith("address-family"))
-    return times + "\n".join([*lines[:at], *ranges, *lines[at:]]) + "\n"
+    return "\n".join([times, "exit", *lines[:at], *ranges, *lines[at:], ""])
 
 
 def _translated(raw: str, interfaces: Mapping[str, str]) -> list[str]:

@@ -15,16 +15,28 @@ from fairlead.model.cell import Partition
 
 
 class Berth(Struct, frozen=True, dict=True):
-    """VIPs with the same ``order`` of candidates, of whom the first ``engines`` alive hold them."""
+    """VIPs with the same ``order`` of candidates, of whom the first ``engines`` alive hold them.
+    One that is to leave them to the others is named once more at the end."""
 
     order: tuple[str, ...]
     addresses: frozenset[IPv4Address | IPv6Address]
     engines: int = 1
 
     @cached_property
+    def candidates(self) -> tuple[str, ...]:
+        """Everybody in the order, once."""
+        return tuple(dict.fromkeys(self.order))
+
+    @cached_property
+    def leaving(self) -> frozenset[str]:
+        """Who is to hold it only while nobody else can."""
+        return frozenset(self.order[len(self.candidates) :])
+
+    @cached_property
     def mark(self) -> str:
-        """Its name among fences: what it is the same for, whatever VIPs it has at the moment."""
-        text = f"{self.engines} {' '.join(self.order)}"
+        """Its name among fences: what it is the same for, whatever VIPs it has at the moment, and
+        whoever leaves."""
+        text = f"{self.engines} {' '.join(self.candidates)}"
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
@@ -32,7 +44,7 @@ class Table(Struct, frozen=True, kw_only=True):
     """Everything a fence must know to go on without its agent.
 
     ``peers``: the other engines of the cell, and the address each is reached at; ``address``: this
-    one's own. ``leaving``: engines that are drained: they hold nothing they need not hold.
+    one's own.
     """
 
     me: str

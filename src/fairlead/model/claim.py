@@ -10,6 +10,7 @@ from fairlead.model.config import Config
 from fairlead.model.desired import Masquerade
 from fairlead.model.names import GroupKey, Protocol, Ref
 from fairlead.model.objects import Announce, Mode, Selector
+from fairlead.model.peers import BgpPeer
 from fairlead.model.verdict import Reason, Verdict
 
 FamilyPolicy = Literal["SingleStack", "PreferDualStack", "RequireDualStack"]
@@ -71,8 +72,9 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     ``pools``: names or networks to allocate from, empty = any pool that allows it. ``setting``: the
     infra setting whose equality a shared VIP demands. ``local``: externalTrafficPolicy Local.
     ``outside_pools``: its language uses static addresses outside every pool.
-    ``via``: what its backends are.
+    ``via``: what its backends are. ``peer_labels``: only BGP routers with one of these learn it.
     ``foreign_class``: it carries our sharing key but names somebody else's class.
+    ``scale``: how many engines are to hold the VIP; 0: as their group has it.
     """
 
     ref: Ref
@@ -89,6 +91,7 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     setting: str = ""
     engine_group: str = DEFAULT_ENGINES
     announce: Announce | None = None
+    peer_labels: tuple[str, ...] = ()
     local: bool = False
     affinity_seconds: int = 0
     source_ranges: tuple[IPNetwork, ...] = ()
@@ -96,6 +99,7 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     outside_pools: bool = False
     via: Via = "Pods"
     foreign_class: str = ""
+    scale: int = 0
     labels: dict[str, str] = {}
     namespace_labels: dict[str, str] = {}
     hostname: str = ""
@@ -145,24 +149,35 @@ class Pool(Struct, frozen=True, gc=False, kw_only=True):
 
 class Engine(NamedTuple):
     """A node that may serve VIPs. ``node``: it is also a node of the cluster and may run
-    backends."""
+    backends. ``leaving``: it is to keep only what nobody else can hold."""
 
     name: str
     ready: bool = True
     role: Role = "engine"
     node: bool = False
+    leaving: bool = False
 
 
 class EngineRule(Struct, frozen=True, gc=False, kw_only=True):
-    """An engine group: its members and how many of them hold a VIP at once."""
+    """An engine group: its members and how many of them hold a VIP at once. ``buffer``: how many
+    of its engines hold nothing while the others are able."""
 
     name: str
     engines: tuple[Engine, ...]
     mode: Mode = "ActiveStandby"
     min_scale: int = 1
     max_scale: int = 0
+    buffer: int = 0
     max_vips: int = 0
     failback: bool = True
+
+
+class PeerRule(NamedTuple):
+    """A router, by the name of its object, and the engines that speak to it; None: all of them."""
+
+    name: str
+    peer: BgpPeer
+    engines: frozenset[str] | None = None
 
 
 class Claims(Struct, frozen=True, kw_only=True):
@@ -179,6 +194,7 @@ class Claims(Struct, frozen=True, kw_only=True):
     verdicts: Map[Ref, Verdict] = Map()
     pools: tuple[Pool, ...] = ()
     engine_rules: Map[str, EngineRule] = Map()
+    peers: tuple[PeerRule, ...] = ()
     node_addresses: Map[IPAddress, Ref] = Map()
     held: frozenset[Ref] = frozenset()
     revision: int = 0

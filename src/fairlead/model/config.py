@@ -12,6 +12,7 @@ ServiceType = Literal["ClusterIP", "NodePort", "NodePortLocal"]
 StaticOutsidePools = Literal["Dialect", "Allow", "Deny"]
 DialectName = Literal["fairlead", "ako", "kube-vip", "vcd"]
 Dataplane = Literal["cluster", "nft", "none"]
+Cordoned = Literal["Serve", "Leave"]
 
 
 class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -29,7 +30,8 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     ``none``: somebody else does both. ``partition``: what engines
     without a majority do. ``probe_seconds``: how long to ask who else has an address
     before it is taken for the first time. ``node_patience_seconds``: how long a Node must be not
-    ready before its VIPs move.
+    ready before its VIPs move. ``cordoned``: whether a Node that takes no new pods goes on serving,
+    or leaves its VIPs to others as far as there are any.
     """
 
     service_type: ServiceType = "ClusterIP"
@@ -48,3 +50,4 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     partition: Partition = "consistent"
     probe_seconds: Annotated[float, Check(ge=0.02, le=10)] = 0.5
     node_patience_seconds: Annotated[float, Check(ge=0, le=3600)] = 15.0
+    cordoned: Cordoned = "Leave"

@@ -301,6 +301,11 @@ class Node(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=True
     status: NodeStatus | None = None
 
     @property
+    def cordoned(self) -> bool:
+        """Whether it is marked as unschedulable, as by ``kubectl cordon``."""
+        return self.spec is not None and self.spec.unschedulable
+
+    @property
     def ready(self) -> bool:
         """The Ready condition; a Node written by hand without conditions counts as ready."""
         conditions = (self.status.conditions if self.status else None) or ()

@@ -141,6 +141,16 @@ class SecretKey(
     key: str = "password"
 
 
+class BFDTimers(
+    Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """How fast BFD notices: milliseconds between packets, and how many must be missing."""
+
+    transmit: Annotated[int, Check(ge=10, le=60000)] = 100
+    receive: Annotated[int, Check(ge=10, le=60000)] = 100
+    multiplier: Annotated[int, Check(ge=2, le=255)] = 3
+
+
 class BGPPeerSpec(
     Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -160,6 +170,7 @@ class BGPPeerSpec(
     keepalive_seconds: Annotated[int, Check(ge=1, le=65535)] = 3
     hold_seconds: Annotated[int, Check(ge=3, le=65535)] = 9
     bfd: bool = True
+    bfd_timers: BFDTimers | None = None
     communities: tuple[str, ...] | None = None
     local_preference: Annotated[int, Check(ge=0, le=4294967295)] | None = None
     as_path_prepend: Annotated[int, Check(ge=0, le=10)] = 0

@@ -54,7 +54,9 @@ class Vip(Struct, frozen=True, gc=False, kw_only=True):
     """One address per family, its members and listeners.
 
     ``slot`` is empty for the address clients use. ``role``: which engines may hold it. ``nodes``:
-    the nodes it is confined to by externalTrafficPolicy Local; None = any.
+    the nodes it is confined to by externalTrafficPolicy Local; None = any. ``peer_labels``: only
+    BGP routers with one of these learn it. ``scale``: how many engines its members want to hold
+    it; 0: as the engine group has it.
     """
 
     group: GroupKey
@@ -66,8 +68,10 @@ class Vip(Struct, frozen=True, gc=False, kw_only=True):
     slot: str = EXTERNAL
     engine_group: str = DEFAULT_ENGINES
     announce: Announce = "l2"
+    peer_labels: tuple[str, ...] = ()
     role: Role = "engine"
     nodes: frozenset[str] | None = None
+    scale: int = 0
 
     @property
     def key(self) -> VipKey:

@@ -8,6 +8,7 @@ agent, which follows what others decided.
 """
 
 from fairlead.planner.compile import compile_l2, compile_l4, delta_l2, delta_l4
+from fairlead.planner.compile_bgp import compile_bgp, delta_bgp, diff_bgp
 from fairlead.planner.diff import diff_l2, diff_l4
 from fairlead.planner.differences import PlanChange, differences
 from fairlead.planner.explain import Candidate, Explanation, explain
@@ -22,10 +23,13 @@ __all__ = [
     "Explanation",
     "GuardRefusal",
     "PlanChange",
+    "compile_bgp",
     "compile_l2",
     "compile_l4",
+    "delta_bgp",
     "delta_l2",
     "delta_l4",
+    "diff_bgp",
     "diff_l2",
     "diff_l4",
     "differences",

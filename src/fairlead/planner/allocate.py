@@ -316,7 +316,8 @@ class Case:
         owners = [Owner(p.protocol, p.port, c.ref) for c in self.members for p in c.listeners]
         owners.sort()
         setting = self.lead.setting if self.members else ""
-        return Holding(self.group, assignments, setting, tuple(owners))
+        now = Holding(self.group, assignments, setting, tuple(owners))
+        return self.before if now == self.before else now  # one object, whoever remembers it
 
 
 def settle(cases: Sequence[Case], book: Book, members_of: MembersOf) -> None:

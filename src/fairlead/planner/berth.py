@@ -2,8 +2,8 @@
 
 An engine that failed is replaced at once. Between engines that are well, a berth changes hands in
 agreement: the holder yields once the next one wants it too, and the next one takes it when nobody
-who serves says that it still holds it. An engine that leaves (a drain) keeps its berths until
-another one has them.
+who serves says that it still holds it. An engine that leaves (a drain, a cordoned Node) keeps its
+berths until another one has them, and for as long as nobody else can.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -14,6 +14,7 @@ from fairlead.model.addresses import IPAddress
 from fairlead.model.berth import Berth, Table
 from fairlead.model.cell import Sight
 from fairlead.planner import tenure
+from fairlead.planner.order import Order, leaving_last
 
 Marks = frozenset[str]
 NONE: Marks = frozenset()
@@ -50,6 +51,7 @@ def stand(
     if not tenure.may_hold(sight, partition=table.partition):
         return Stand(Word(leaving=leaving), frozenset(), False)
     able = tenure.serving(sight)
+    leaving = leaving or any(sight.me in berth.leaving for berth in table.berths)
     going = {name for name, word in words.items() if word.leaving}
     going |= {sight.me} if leaving else set()
     others = {name: word for name, word in words.items() if name in able and name != sight.me}
@@ -71,9 +73,8 @@ def stand(
 
 def chosen(berth: Berth, able: Collection[str], going: Collection[str]) -> tuple[str, ...]:
     """Who should hold a berth: the first who are able, those who leave last."""
-    there = [name for name in berth.order if name in able]
-    stay = [name for name in there if name not in going]
-    return tuple((*stay, *(name for name in there if name in going))[: berth.engines])
+    there = tuple(name for name in berth.candidates if name in able)
+    return leaving_last(there, berth.leaving.union(going))[: berth.engines]
 
 
 def _keeps(
@@ -90,6 +91,11 @@ def _free(berth: Berth, others: Mapping[str, Word]) -> bool:
     """Whether a berth may be taken: fewer than its number hold it, not counting who leaves."""
     holders = sum(berth.mark in word.holds and not word.leaving for word in others.values())
     return holders < berth.engines
+
+
+def leave(candidates: Order, leaving: Collection[str]) -> Order:
+    """The order of a berth some of whose candidates are to leave it."""
+    return (*candidates, *(name for name in candidates if name in leaving))
 
 
 def berths_of(orders: Iterable[tuple[tuple[str, ...], int, IPAddress]]) -> tuple[Berth, ...]:

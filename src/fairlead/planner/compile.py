@@ -12,7 +12,7 @@ what is for a listener and refuses the rest, and the others have nothing.
 from collections.abc import Iterator
 
 from fairlead.model.addresses import IPAddress
-from fairlead.model.claim import Backend, EngineRule
+from fairlead.model.claim import Backend, Engine, EngineRule
 from fairlead.model.desired import (
     PASSED,
     L2Changes,
@@ -117,10 +117,14 @@ def _serves(plan: Plan, engine: str) -> tuple[tuple[str, EngineRule], ...]:
     """The engine groups an engine belongs to, without who is alive in them."""
     rules = sorted(plan.claims.engine_rules.items())
     return tuple(
-        (name, EngineRule(name=name, engines=tuple(e._replace(ready=True) for e in rule.engines)))
+        (name, EngineRule(name=name, engines=tuple(map(_at_rest, rule.engines))))
         for name, rule in rules
         if any(e.name == engine for e in rule.engines)
     )
+
+
+def _at_rest(engine: Engine) -> Engine:
+    return engine._replace(ready=True, leaving=False)
 
 
 def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddress]) -> None:
@@ -138,7 +142,7 @@ def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddr
         for listener in vip.listeners:
             for address in vip.addresses:
                 key = L4Key(address, listener.protocol, listener.port)
-                rows[key] = _row(plan, listener, address, rule, engine)
+                rows[key] = row_of(plan, listener, address, rule, engine)
 
 
 def _let_through(
@@ -172,7 +176,7 @@ def _translations(
         key = L4Key(step.external, step.protocol, step.port)
         listener = inner[step.internal, step.protocol, step.port]
         if direct:
-            yield key, _row(plan, listener, step.external, rule, engine)
+            yield key, row_of(plan, listener, step.external, rule, engine)
         else:
             yield (
                 key,
@@ -185,9 +189,10 @@ def _translations(
             )
 
 
-def _row(
+def row_of(
     plan: Plan, listener: Listener, address: IPAddress, rule: EngineRule, engine: str
 ) -> L4Listener:
+    """A listener as one engine serves it on one address."""
     on_node = any(e.name == engine and e.node for e in rule.engines)
     backends = tuple(
         L4Backend(b.address, b.port, bool(b.node) and b.node == engine)

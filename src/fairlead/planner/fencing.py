@@ -1,28 +1,26 @@
 """A plan as a table for the fence: for every VIP, who holds it while whom else is alive.
 
 The order of candidates is the one by which agents place VIPs, with nobody's readiness in it: that
-is what the fence knows better. A fence's cell is at most sixteen engines; with more, each VIP has
-its candidates in one cell.
+is what the fence knows better. Who leaves keeps its place in it, and is named as such: an order
+that changed would be another berth, which nobody could hand over. A fence's cell is at most sixteen
+engines; with more, each VIP has its candidates in one cell.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from math import ceil
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.berth import Table
 from fairlead.model.cell import Partition
 from fairlead.model.plan import Plan
 from fairlead.model.served import Served, ServedVip
-from fairlead.planner.berth import berths_of
-from fairlead.planner.place import CELL, Order
+from fairlead.planner.berth import berths_of, leave
+from fairlead.planner.order import Order, cells
 from fairlead.planner.serve import Roster, order_of, roster_of
 
 
 def cell_of(me: str, engines: Collection[str]) -> tuple[str, ...]:
     """The cell of an engine among all: the same that :func:`fairlead.planner.place.orders` has."""
-    names = sorted(engines)
-    count = max(1, ceil(len(names) / CELL))
-    return next((tuple(names[i::count]) for i in range(count) if me in names[i::count]), (me,))
+    return next((cell for cell in cells(tuple(sorted(engines))) if me in cell), (me,))
 
 
 def table_of(
@@ -70,4 +68,4 @@ def _orders(
         if order and order[0] in cell and me in near:
             for address in vip.addresses:
                 if ready is None or address in ready:
-                    yield near, vip.engines, address
+                    yield leave(near, roster.leaving), vip.engines, address

@@ -7,18 +7,26 @@ from fairlead.model.claim import Claim, Pool
 from fairlead.model.ledger import EXTERNAL, Assignment, Holding
 from fairlead.model.names import Ref
 from fairlead.model.objects import Announce
+from fairlead.model.peers import BgpPeer
 from fairlead.model.plan import Listener, Outcome, Translation, Vip
 from fairlead.model.verdict import Reason, State, Verdict
 from fairlead.planner import reasons
 from fairlead.planner.allocate import INTERNAL, Case
+from fairlead.planner.compile_bgp import heard
 
 
-def outcome_of(case: Case, holding: Holding, pools: dict[str, Pool]) -> Outcome:
+def outcome_of(
+    case: Case, holding: Holding, pools: dict[str, Pool], peers: Sequence[BgpPeer]
+) -> Outcome:
     """What became of one group that now has this holding."""
     vips = _vips(case, holding, pools) if case.members else ()
     addresses = vips[0].addresses if vips else ()
-    silent = any(vip.announce == "bgp" for vip in vips)
-    warnings = (*case.warnings, reasons.not_announced()) if silent else case.warnings
+    silent = next((vip for vip in vips if vip.announce == "bgp" and not heard(vip, peers)), None)
+    warnings = case.warnings
+    if silent is not None:
+        warnings = (*warnings, reasons.not_announced(silent.peer_labels))
+    if vips and vips[0].scale > 1 and vips[0].announce == "l2":
+        warnings = (*warnings, reasons.one_holder(vips[0].scale))
     verdicts = tuple(_verdict(case, c, addresses, warnings) for c in case.admission.claims)
     return Outcome(
         group=case.group,
@@ -115,7 +123,9 @@ def _vips(case: Case, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip, ..
         listeners=tuple(listeners),
         engine_group=first.engine_group,
         announce=_announce(first, pools.get(names[0]) if names else None),
+        peer_labels=first.peer_labels,
         nodes=case.admission.nodes if any(c.local for c in case.members) else None,
+        scale=max(c.scale for c in case.members),
     )
     return (vip,) if first.internal is None else _translated(vip, holding, pools)
 
@@ -147,8 +157,10 @@ def _translated(vip: Vip, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip
         translations=tuple(sorted(translations)),
         engine_group=vip.engine_group,
         announce=vip.announce,
+        peer_labels=vip.peer_labels,
         role="edge",
         nodes=None,
+        scale=vip.scale,
     )
     return (outer, *inner)
 

@@ -18,14 +18,13 @@ from immutables import Map, MapMutation
 
 from fairlead.model.claim import Engine, EngineRule, Role
 from fairlead.model.plan import Placed, Placement, Plan, Vip, VipKey
+from fairlead.planner.order import Order, arranged, buffers, cells, leaving
 
 SLOTS = 1024
-CELL = 16
 BOUND = 1.15
 STANDBYS = 2
 NOBODY = ""
 Rules = Map[str, EngineRule]
-Order = tuple[str, ...]
 
 
 def slot_of(vip: Vip) -> int:
@@ -36,13 +35,11 @@ def slot_of(vip: Vip) -> int:
 @lru_cache(maxsize=64)
 def orders(engines: Order) -> tuple[Order, ...]:
     """For each slot, all engines by preference. Depends on names only, never on who is alive."""
-    names = sorted(engines)
-    count = max(1, ceil(len(names) / CELL))
-    cells = [tuple(names[i::count]) for i in range(count)]
+    parts = cells(engines)
     return tuple(
         tuple(
             name
-            for _, cell in sorted((_weight(slot, "/".join(cell)), cell) for cell in cells)
+            for _, cell in sorted((_weight(slot, "/".join(cell)), cell) for cell in parts)
             for name in sorted(cell, key=lambda name: _weight(slot, name))
         )
         for slot in range(SLOTS)
@@ -67,6 +64,12 @@ def ready(engines: tuple[Engine, ...]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=64)
+def willing(engines: tuple[Engine, ...]) -> frozenset[str]:
+    """The engines that can serve now, and are not to leave."""
+    return ready(engines) - leaving(engines)
+
+
+@lru_cache(maxsize=64)
 def cluster_nodes(engines: tuple[Engine, ...]) -> frozenset[str]:
     """The engines that are nodes of the cluster; only these can be bound by Local endpoints."""
     return frozenset(e.name for e in engines if e.node)
@@ -74,25 +77,52 @@ def cluster_nodes(engines: tuple[Engine, ...]) -> frozenset[str]:
 
 class Roster(NamedTuple):
     """An engine group as one role sees it: the order of preference by slot, who can serve now, and
-    who of all is a node of the cluster."""
+    who of all is a node of the cluster; who is to leave, and who is the buffer."""
 
     table: tuple[Order, ...]
     able: frozenset[str]
     nodes: frozenset[str]
+    leaving: frozenset[str] = frozenset()
+    buffer: frozenset[str] = frozenset()
+
+    @property
+    def bearing(self) -> int:
+        """How many engines share the load."""
+        return len(self.able - self.leaving - self.buffer) or len(self.able) or 1
 
 
 def roster_of(rule: EngineRule, role: Role) -> Roster:
     """The roster of a group. Its cost grows with the engines, so keep it for many VIPs."""
-    engines = rule.engines
-    return Roster(orders(eligible(engines, role)), ready(engines), cluster_nodes(engines))
+    engines, names = rule.engines, eligible(rule.engines, role)
+    return Roster(
+        orders(names),
+        ready(engines),
+        cluster_nodes(engines),
+        leaving(engines),
+        buffers(names, rule.buffer),
+    )
 
 
 def candidates(vip: Vip, roster: Roster) -> tuple[Order, frozenset[str]]:
-    """The order of preference of a VIP, and which of it may hold it now."""
+    """The order of preference of a VIP, and which of it may hold it now: those who are to leave
+    only where there is nobody else."""
     able = roster.able
     if vip.nodes is not None:
         able = able & (vip.nodes | (able - roster.nodes))
+    if roster.leaving:
+        order = roster.table[slot_of(vip)]
+        able = able - roster.leaving if not able.isdisjoint(set(order) - roster.leaving) else able
     return roster.table[slot_of(vip)], able
+
+
+def scale_of(vip: Vip, rule: EngineRule) -> int:
+    """How many engines are to hold a VIP at once. On a LAN it is one: two that answer for the same
+    address are a fault there."""
+    if vip.announce == "l2":
+        return 1
+    least = rule.min_scale if rule.mode == "ActiveActive" else 1
+    wanted = max(least, vip.scale)
+    return min(wanted, max(least, rule.max_scale)) if rule.max_scale else wanted
 
 
 def placed(plan: Plan, vip: Vip) -> Placed:
@@ -101,9 +131,16 @@ def placed(plan: Plan, vip: Vip) -> Placed:
     rule = plan.claims.engine_rules.get(vip.engine_group)
     if rule is None:
         return Placed(active)
-    order, able = candidates(vip, roster_of(rule, vip.role))
-    next_best = (name for name in order if name in able and name not in active)
+    roster = roster_of(rule, vip.role)
+    order, able = candidates(vip, roster)
+    spare_first = arranged(order, home=(), buffer=roster.buffer, holders=0)
+    next_best = (name for name in spare_first if name in able and name not in active)
     return Placed(active, tuple(islice(next_best, STANDBYS)))
+
+
+def is_full(vip: Vip, rule: EngineRule) -> bool:
+    """Whether it is for want of room that nobody holds a VIP."""
+    return bool(rule.max_vips) and bool(candidates(vip, roster_of(rule, vip.role))[1])
 
 
 class Seating:
@@ -154,15 +191,18 @@ class Seating:
         order, able = candidates(vip, roster)
         # a VIP whose role changed (a DNAT came or went) may stay only where that role is
         stay = tuple(name for name in present if name in able and name in order)
-        scale = rule.min_scale if rule.mode == "ActiveActive" else 1
+        scale = scale_of(vip, rule)
         if len(stay) >= scale:
             return stay[:scale]
         spare = scale - len(stay)
-        limit = self._limit(rule, scale, alive=len(roster.able) or 1)
-        free = (n for n in order if n in able and n not in stay)
+        limit = self._limit(rule, scale, alive=roster.bearing)
+        # what is taken over goes to the buffer first; what is new has its home elsewhere
+        busy = len(order) if not present else 0
+        line = arranged(order, home=(), buffer=roster.buffer, holders=busy)
+        free = [n for n in line if n in able and n not in stay]
         chosen = tuple(islice((n for n in free if len(self._load(n)) < limit), spare))
-        if len(chosen) < spare and not rule.max_vips:
-            over = (n for n in order if n in able and n not in stay and n not in chosen)
+        if len(chosen) < spare and (present or not rule.max_vips):  # a take-over before a limit
+            over = (n for n in free if n not in chosen)
             chosen += tuple(islice(over, spare - len(chosen)))
         return (*stay, *chosen)
 
@@ -214,11 +254,11 @@ class Seating:
             lost.update(vip.key for vip in vips if vip.engine_group in shaped)
         for name in set(old) & set(self.rules):
             was, now = old[name], self.rules[name]
-            for engine in ready(was.engines) - ready(now.engines):
+            for engine in willing(was.engines) - willing(now.engines):
                 held = self._before.loads.get(engine, Map())
                 self.away = self.away.set(engine, held)
                 lost.update(held)
-            for engine in ready(now.engines) - ready(was.engines):
+            for engine in willing(now.engines) - willing(was.engines):
                 lost.update(self._before.loads.get(NOBODY, Map()))
                 if now.failback:
                     home.update(self.away.get(engine, Map()))
@@ -227,12 +267,13 @@ class Seating:
 
 
 def _reshaped(was: EngineRule | None, now: EngineRule | None) -> bool:
-    """Whether more changed than who is alive."""
+    """Whether more changed than who is alive, or leaves."""
     if was is None or now is None:
         return True
     if was is now:
         return False
     shape = [(e.name, e.role, e.node) for e in was.engines]
     return shape != [(e.name, e.role, e.node) for e in now.engines] or (
-        (was.mode, was.min_scale, was.max_vips) != (now.mode, now.min_scale, now.max_vips)
+        (was.mode, was.min_scale, was.max_scale, was.buffer, was.max_vips)
+        != (now.mode, now.min_scale, now.max_scale, now.buffer, now.max_vips)
     )

@@ -44,6 +44,7 @@ def _follows(claims: Claims, ledger: Ledger, previous: Plan) -> bool:
         and ledger is previous.ledger
         and claims.config == before.config
         and claims.pools == before.pools
+        and claims.peers == before.peers
         and (claims.held is before.held or claims.held ^ before.held <= claims.touched)
     )
 
@@ -60,6 +61,7 @@ class _Draft:
         self.renumbered = self._renumbered()
         self.book = Book(claims, ledger, self._cursors())
         self.pools = {pool.name: pool for pool in claims.pools}
+        self.routers = [rule.peer for rule in claims.peers]
         self.asked = previous.asked
         self.outcomes = previous.outcomes.mutate()
         self.groups_of = previous.groups_of.mutate()
@@ -304,7 +306,7 @@ class _Draft:
         for case in cases:
             holding = case.holding()
             self.book.settle(holding)
-            self._record(case, outcome_of(case, holding, self.pools))
+            self._record(case, outcome_of(case, holding, self.pools, self.routers))
 
     def _record(self, case: Case, outcome: Outcome) -> None:
         key = case.group

@@ -172,12 +172,22 @@ def degraded(missing: int) -> Reason:
     )
 
 
-def not_announced() -> Reason:
-    """The VIP is served, but the network is not told where it is."""
+def not_announced(labels: Sequence[str]) -> Reason:
+    """The VIP is served, but no router is told where it is. ``labels``: which would be."""
+    which = f" with one of the labels {', '.join(labels)}" if labels else ""
     return Reason(
         Code.NOT_ANNOUNCED,
-        "it is to be announced by BGP, which Fairlead does not do yet: route it to an engine, or "
-        "let its pool or infra setting announce it by l2.",
+        f"it is to be announced by BGP, and there is no BGPPeer{which} for its addresses: create "
+        "one, or let its pool or infra setting announce it by l2.",
+    )
+
+
+def one_holder(scale: int) -> Reason:
+    """More engines are asked for than can hold the VIP."""
+    return Reason(
+        Code.INVALID_OBJECT,
+        f"{scale} engines are asked for, and one has it: on a LAN an address has one holder. Let "
+        "its pool or infra setting announce it by bgp.",
     )
 
 
@@ -190,4 +200,13 @@ def no_engine(group: str) -> Reason:
     """Nobody can hold the VIP."""
     return Reason(
         Code.NO_READY_ENGINE, f"it holds its address, but engine group {group} has no ready engine."
+    )
+
+
+def engines_full(group: str, most: int) -> Reason:
+    """Nobody may hold one VIP more."""
+    return Reason(
+        Code.NO_READY_ENGINE,
+        f"it holds its address, but every engine of group {group} holds its maxVipsPerEngine of "
+        f"{most}: add engines, or raise it.",
     )

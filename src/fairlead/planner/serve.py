@@ -4,11 +4,14 @@ Every agent decides that by itself, so it must not depend on what an agent saw b
 of a VIP are the first able engines, those it is at home on before the others, whose order is that
 of :mod:`place`. Losing an engine moves only its VIPs, and its return moves back only those.
 
+What comes before and after that order is in :mod:`order`.
+
 Able is who is ready and, with externalTrafficPolicy Local, has an endpoint. Where nobody is able,
 readiness is no information (they cannot all have failed at once, or nothing helps): then it is left
 out of account, so that whoever holds a VIP goes on.
 """
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +20,8 @@ from immutables import Map, MapMutation
 from fairlead.model.claim import EngineRule, Role
 from fairlead.model.plan import Placement, Plan, Vip, VipKey
 from fairlead.model.served import Served, ServedVip
-from fairlead.planner.place import Order, Rules, cluster_nodes, eligible, orders, ready, slot_of
+from fairlead.planner.order import Order, arranged, buffers, leaving, leaving_last, numbered
+from fairlead.planner.place import Rules, cluster_nodes, eligible, orders, ready, slot_of
 
 if TYPE_CHECKING:
     from fairlead.model.names import GroupKey
@@ -38,25 +42,46 @@ def serve(served: Served, previous: Plan | None = None) -> Plan:
 
 class Roster(NamedTuple):
     """An engine group as one role sees it: the order of preference by slot, everybody in it, who is
-    ready, and who runs pods."""
+    ready, and who runs pods; who is the ``buffer``, and who is ``leaving``. ``cells``: the number
+    of each engine's cell, if there are several. ``failback``: as the group has it."""
 
     table: tuple[Order, ...]
     everybody: Engines
     ready: Engines
     nodes: Engines
+    buffer: Engines = frozenset()
+    leaving: Engines = frozenset()
+    cells: Mapping[str, int] = {}
+    failback: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but home and the table decides."""
+        return not (self.buffer or self.leaving or self.cells)
 
 
 def roster_of(rule: EngineRule, role: Role) -> Roster:
     """The roster of a group. Its cost grows with the engines, so keep it for many VIPs."""
     names = eligible(rule.engines, role)
     everybody = frozenset(names)
-    able = ready(rule.engines) & everybody
-    return Roster(orders(names), everybody, able, cluster_nodes(rule.engines))
+    return Roster(
+        orders(names),
+        everybody,
+        ready(rule.engines) & everybody,
+        cluster_nodes(rule.engines),
+        buffers(names, rule.buffer),
+        leaving(rule.engines) & everybody,
+        numbered(names),
+        rule.failback,
+    )
 
 
 def holders(vip: ServedVip, roster: Roster) -> Order:
     """Who holds a VIP."""
     able = _able(vip, roster)
+    if not roster.plain:
+        there = tuple(n for n in order_of(vip, roster) or vip.home if n in able)
+        return leaving_last(there, roster.leaving)[: vip.engines]
     if vip.engines == 1 and vip.home and vip.home[0] in able:
         return vip.home if len(vip.home) == 1 else vip.home[:1]
     first = [name for name in dict.fromkeys(vip.home) if name in able][: vip.engines]
@@ -66,12 +91,19 @@ def holders(vip: ServedVip, roster: Roster) -> Order:
 
 
 def order_of(vip: ServedVip, roster: Roster) -> Order:
-    """All candidates of a VIP by preference, whoever is ready."""
+    """All candidates of a VIP by preference, whoever is ready, and whoever leaves."""
     fitting = roster.everybody
     if vip.nodes is not None:
         fitting = fitting & (vip.nodes | (fitting - roster.nodes)) or fitting
-    names = dict.fromkeys((*vip.home, *roster.table[slot_of(vip)]))
-    return tuple(name for name in names if name in fitting)
+    order = [name for name in roster.table[slot_of(vip)] if name in fitting]
+    # what was taken over by the buffer returns from it, unless nothing ever does
+    guests = roster.buffer if roster.failback else frozenset()
+    home = (name for name in vip.home if name not in guests)
+    found = arranged(order, home=home, buffer=roster.buffer, holders=vip.engines)
+    if not (roster.cells and found) or vip.engines > 1:
+        return found
+    near = roster.cells[found[0]]  # a VIP stays in the cell that it is at home in
+    return tuple(sorted(found, key=lambda name: roster.cells[name] != near))
 
 
 def _able(vip: ServedVip, roster: Roster) -> Engines:

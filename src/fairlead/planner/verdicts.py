@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from fairlead.model.claim import Pool
 from fairlead.model.ledger import Spot
 from fairlead.model.names import Ref
-from fairlead.model.plan import Outcome, Plan
+from fairlead.model.plan import Outcome, Plan, Vip
 from fairlead.model.verdict import Reason, State, Verdict
 from fairlead.planner import reasons
+from fairlead.planner.place import is_full
 
 WORST = (State.REJECTED, State.PENDING, State.SERVED, State.IGNORED)
 LOOKED_AT = 256
@@ -62,9 +63,16 @@ def _verdicts(plan: Plan, outcome: Outcome, ref: Ref) -> Iterator[Verdict]:
         if found.ref != ref:
             continue
         if unplaced and found.state is State.SERVED:
-            yield replace(found, reason=reasons.no_engine(unplaced[0].engine_group))
+            yield replace(found, reason=_unplaced(plan, unplaced[0]))
         else:
             yield found
+
+
+def _unplaced(plan: Plan, vip: Vip) -> Reason:
+    rule = plan.claims.engine_rules.get(vip.engine_group)
+    if rule is not None and is_full(vip, rule):
+        return reasons.engines_full(rule.name, rule.max_vips)
+    return reasons.no_engine(vip.engine_group)
 
 
 def _merged(found: list[Verdict]) -> Verdict:

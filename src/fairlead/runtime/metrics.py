@@ -30,6 +30,13 @@ PLANS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 """Seconds of a plan."""
 
 
+class _Series(NamedTuple):
+    """Of one kind of request."""
+
+    counter: Counter
+    histogram: Histogram
+
+
 class Metrics:
     """What controller and agent both have. ``watched``: how the watches of the API are doing."""
 
@@ -58,6 +65,7 @@ class Metrics:
             buckets=REQUESTS,
             registry=self.registry,
         )
+        self._series: dict[tuple[str, str, int], _Series] = {}
         self._failures = Counter(
             "fairlead_failures",
             "What failed and is tried again",
@@ -68,8 +76,13 @@ class Metrics:
     def requested(self, verb: str, resource: str, status: int, seconds: float) -> None:
         """A request to the API server ended. The hook of
         :class:`~fairlead.sources.kube.client.ApiClient`."""
-        self._requests.labels(verb, resource, str(status)).inc()
-        self._request_seconds.labels(verb).observe(seconds)
+        key = (verb, resource, status)
+        series = self._series.get(key)
+        if series is None:  # finding them by their labels costs more than counting
+            count = self._requests.labels(verb, resource, str(status))
+            series = self._series[key] = _Series(count, self._request_seconds.labels(verb))
+        series.counter.inc()
+        series.histogram.observe(seconds)
 
     def failed(self, what: str) -> None:
         """Something failed, and is tried again."""

@@ -36,10 +36,11 @@ def kernel_planes(config: Config) -> Planes | None:
     serves."""
     if config.dataplane == "none":
         return None
-    nft = NftDriver()
+    ours = config.dataplane == "nft"
+    nft = NftDriver(ends_flows=ours)
     seconds = config.probe_seconds
     timing = ProbeTiming(interval=0.3 * seconds, wait=0.4 * seconds)
-    l2 = L2Driver(interfaces=config.interfaces or None, probe=timing)
+    l2 = L2Driver(interfaces=config.interfaces or None, probe=timing, ends_flows=ours)
     return Planes(nft, l2, disturbed=nft.disturbed, close=nft.close)
 
 

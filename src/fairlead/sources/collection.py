@@ -24,4 +24,15 @@ def uncollected() -> Iterator[None]:
 def settle() -> None:
     """Leave everything that is there now out of later collections."""
     gc.collect()
+    set_aside()
+
+
+def set_aside() -> None:
+    """The same at once, without collecting before."""
     gc.freeze()
+
+
+def collect_seldom() -> None:
+    """For processes that read a cluster over seconds, and go on for months: what is young is looked
+    at when 10 000 values came and stayed, and what is old hardly ever."""
+    gc.set_threshold(10_000, 20, 100)

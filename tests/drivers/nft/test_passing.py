@@ -4,6 +4,7 @@ import pytest
 
 from fairlead.drivers.nft.driver import NftDriver
 from fairlead.drivers.nft.render import dump
+from fairlead.model.addresses import IPAddress
 from fairlead.model.desired import PASSED, L4Changes, L4Desired, L4Key
 from fairlead.model.names import Protocol
 from tests.drivers.nft.net import (
@@ -89,27 +90,35 @@ def test_a_daemon_is_not_reached_while_the_proxy_does_not_know_the_listener(
 
 
 @families
-def test_flows_of_the_proxy_do_not_notice_us(
-    driver: NftDriver, net: Net, user: User, family: int
-) -> None:
+def test_flows_of_the_proxy_do_not_notice_us(net: Net, user: User, family: int) -> None:
     vip = address(family, "vip 1")
     net.nft("engine", proxy(family))
-    with user.connected(vip, 80) as link, user.datagrams(vip, 80) as datagrams:
-        assert banner(link)[0] == "pod3"
-        datagrams.send(b"?")
-        assert datagrams.recv(64).split()[0] == b"pod3"
-        before = net.inside("engine", "conntrack", "-L", "-o", "id", "--orig-dst", str(vip))
-        serve(driver, {L4Key(vip, "TCP", 80): PASSED, L4Key(vip, "UDP", 80): PASSED})
-        assert echoes(link)
-        datagrams.send(b"?")
-        assert datagrams.recv(64).split()[0] == b"pod3"
-        after = net.inside("engine", "conntrack", "-L", "-o", "id", "--orig-dst", str(vip))
-        assert _ids(after) == _ids(before)
-        assert len(_ids(after)) == 2
+    driver = NftDriver(netns=net.ns("engine"), ends_flows=False)
+    try:
+        with user.connected(vip, 80) as link, user.datagrams(vip, 80) as datagrams:
+            assert banner(link)[0] == "pod3"
+            datagrams.send(b"?")
+            assert datagrams.recv(64).split()[0] == b"pod3"
+            before = _ids(net, vip)
+            assert len(before) == 2
+            serve(driver, {L4Key(vip, "TCP", 80): PASSED, L4Key(vip, "UDP", 80): PASSED})
+            for leaves in (False, True):
+                if leaves:
+                    driver.withdraw()
+                assert echoes(link)
+                datagrams.send(b"?")
+                assert datagrams.recv(64).split()[0] == b"pod3"
+                assert _ids(net, vip) == before
+    finally:
+        driver.withdraw()
+        driver.close()
+        net.nft("engine", "flush ruleset\n")
+        net.inside("engine", "conntrack", "-F")
 
 
-def _ids(listing: str) -> set[str]:
-    """The ids of conntrack entries: one that was made anew has another."""
+def _ids(net: Net, vip: IPAddress) -> set[str]:
+    """The ids of the conntrack entries of a VIP: one that was made anew has another."""
+    listing = net.inside("engine", "conntrack", "-L", "-o", "id", "--orig-dst", str(vip))
     return {word for word in listing.split() if word.startswith("id=")}
 
 

@@ -170,6 +170,9 @@ def test_the_api_server_is_killed_and_an_agent_too(
         finally:
             cluster.control.start("kube-apiserver")
             cluster.control.wait_ready()
+            for name in ("kube-controller-manager", "kube-scheduler"):
+                cluster.control.kill(name)  # after each outage they wait longer before they ask
+                cluster.control.start(name)
         until(
             "it reads again",
             lambda: _ready(holder),

@@ -28,9 +28,18 @@ SETTINGS = "/apis/ako.vmware.com/v1beta1/aviinfrasettings"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 WRITING = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"})
 OWN_AFFAIRS = frozenset(
-    {"leases", "endpoints", "endpointslices", "namespaces", "events", "ipaddresses", "servicecidrs"}
+    {
+        "leases",
+        "endpoints",
+        "endpointslices",
+        "namespaces",
+        "events",
+        "ipaddresses",
+        "servicecidrs",
+        "clusterroles",
+    }
 )
-"""Resources that the API server itself writes, and Leases, which are renewed at rest. Events are
+"""Resources that the API server and these tests write, and Leases, renewed at rest. Events are
 seen in :meth:`Cluster.events`."""
 PATHS = {
     "Service": "/api/v1/namespaces/{}/services",
@@ -118,12 +127,12 @@ class Cluster:
         """Who leads, in their own opinion."""
         return [one for one in self.replicas.values() if one.leads]
 
-    async def leader(self, timeout: float = PATIENCE) -> Replica:
+    async def leader(self, within: float = PATIENCE) -> Replica:
         """Wait until somebody leads."""
-        await self.until(lambda: self.leaders, "somebody leads", timeout)
+        await self.until(lambda: self.leaders, "somebody leads", within)
         return self.leaders[0]
 
-    async def idle(self, timeout: float = PATIENCE) -> Replica:
+    async def idle(self, within: float = PATIENCE) -> Replica:
         """Wait until somebody leads and has nothing left to write, twice in a row."""
         calm = 0
 
@@ -132,17 +141,17 @@ class Cluster:
             calm = calm + 1 if [r for r in self.leaders if not len(r.controller.work)] else 0
             return calm > 2
 
-        await self.until(so, "somebody leads and is done", timeout, every=0.03)
+        await self.until(so, "somebody leads and is done", within, every=0.03)
         return self.leaders[0]
 
-    async def settled(self, served: int | None = None, timeout: float = PATIENCE) -> None:
+    async def settled(self, served: int | None = None, within: float = PATIENCE) -> None:
         """Wait until the leader has nothing to write and the ledger and all Services agree, with so
         many of them ``served``."""
-        deadline = monotonic() + timeout
+        deadline = monotonic() + within
         while True:
-            await self.idle(timeout)
+            await self.idle(within)
+            faults = await self.faults()
             services = (await self.send("GET", "/api/v1/services"))["items"]
-            faults = faults_of(services, await self.objects("VirtualIP"))
             count = sum(is_served(one) for one in services)
             if not faults and served in (None, count):
                 return
@@ -154,11 +163,11 @@ class Cluster:
         self,
         condition: Callable[[], Any],
         what: str,
-        timeout: float = PATIENCE,
+        within: float = PATIENCE,
         every: float = 0.01,
     ) -> None:
         """Wait until something is so."""
-        deadline = monotonic() + timeout
+        deadline = monotonic() + within
         while not condition():
             for replica in self.replicas.values():
                 replica.check()
@@ -167,10 +176,10 @@ class Cluster:
             await asyncio.sleep(every)
 
     async def eventually(
-        self, condition: Callable[[], Awaitable[Any]], what: str, timeout: float = PATIENCE
+        self, condition: Callable[[], Awaitable[Any]], what: str, within: float = PATIENCE
     ) -> None:
         """Wait until the API says that something is so."""
-        deadline = monotonic() + timeout
+        deadline = monotonic() + within
         while not await condition():
             for replica in self.replicas.values():
                 replica.check()
@@ -254,7 +263,7 @@ class Cluster:
         }
         return {name: addresses for name, addresses in found.items() if addresses}
 
-    async def address(self, name: str, timeout: float = PATIENCE) -> str:
+    async def address(self, name: str, within: float = PATIENCE) -> str:
         """The first address of a Service, when it has one."""
         found: dict[str, tuple[str, ...]] = {}
 
@@ -262,7 +271,7 @@ class Cluster:
             found.update(await self.shown())
             return name in found
 
-        await self.eventually(served, f"{name} is served", timeout)
+        await self.eventually(served, f"{name} is served", within)
         return found[name][0]
 
     async def condition(self, name: str) -> Any:
@@ -284,6 +293,11 @@ class Cluster:
         path = f"/api/v1/namespaces/{self.namespace}/events"
         found = (await self.send("GET", path))["items"]
         return [e for e in found if e["source"].get("component") == "fairlead-controller"]
+
+    async def faults(self) -> list[str]:
+        """What does not fit together; see :mod:`.invariants`."""
+        services = (await self.send("GET", "/api/v1/services"))["items"]
+        return faults_of(services, await self.objects("VirtualIP"))
 
     # -- what was written ------------------------------------------------------------------------
 

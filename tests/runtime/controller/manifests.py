@@ -17,10 +17,9 @@ def service(
     cls: str = OURS,
     wanted: str = "",
     families: tuple[str, ...] = (),
-    **annotations: str,
+    annotations: dict[str, str] | None = None,
 ) -> Object:
-    """A Service without node ports. ``wanted``: a static address; annotations are given with ``__``
-    for ``/`` and ``_`` for ``-``, or as a dictionary with ``**``."""
+    """A Service without node ports. ``wanted``: a static address."""
     spec: Object = {"type": kind, "ports": [{"port": port, "protocol": protocol}]}
     if kind == "LoadBalancer":
         spec["allocateLoadBalancerNodePorts"] = False
@@ -31,13 +30,13 @@ def service(
     if families:
         policy = "RequireDualStack" if len(families) > 1 else "SingleStack"
         spec |= {"ipFamilies": list(families), "ipFamilyPolicy": policy}
-    meta = {"name": name, "annotations": dict(annotations)}
+    meta = {"name": name, "annotations": annotations or {}}
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
 def shared(name: str, key: str, **options: Any) -> Object:
     """A member of an AKO shared VIP."""
-    return service(name, cls=AKO, **{SHARED: key}, **options)
+    return service(name, cls=AKO, annotations={SHARED: key}, **options)
 
 
 def pool(name: str, *addresses: str, **spec: Any) -> Object:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -14,7 +14,7 @@ from fairlead.model.plan import Plan
 from fairlead.runtime.controller.api import Api
 from fairlead.runtime.controller.arrivals import Arrivals
 from fairlead.runtime.controller.controller import Controller, ControllerOptions
-from fairlead.runtime.controller.intake import Intake, watches
+from fairlead.runtime.controller.intake import Intake, Lack, watches
 from fairlead.runtime.pipeline import Refused
 from fairlead.sources.kube import Access, ApiClient, KubeSource, Pace, kubeconfig_access
 
@@ -25,15 +25,17 @@ ANSWER_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaOptions:
-    """``access``: as whom and which way, when not as the admin; ``refused`` and ``disputed``: see
+    """``access``: as whom and which way, when not as the admin; ``reading``: another way to read
+    than to write; ``refused`` and ``disputed``: see
     :class:`ControllerOptions`; ``around``: what writes go through."""
 
-    config: Config = Config()
+    config: Config = field(default_factory=Config)
     lease: float = 3.0
     workers: int = 16
     refused: float = 0.5
     disputed: float = 300.0
     access: Callable[[], Access] | None = None
+    reading: Callable[[], Access] | None = None
     around: Callable[[Api], Api] | None = None
     pace: Pace = QUICK
 
@@ -69,21 +71,33 @@ class Replica:
         own = self.options
         make = own.access or (lambda: kubeconfig_access([self._plane.kubeconfig]))
         write = ApiClient(make(), connections=own.workers + 4, timeout=own.lease * ANSWER_SHARE)
-        async with write as api, ApiClient(make()) as reader:
-            async with KubeSource(reader, watches(own.config), pace=own.pace) as source:
-                options = ControllerOptions(
-                    config=own.config,
-                    identity=self.name,
-                    namespace=self._namespace,
-                    lease=own.lease,
-                    workers=own.workers,
-                    refused=own.refused,
-                    disputed=own.disputed,
-                )
-                intake = Intake(source, Arrivals())
-                way = own.around(api) if own.around else api
-                self.controller = Controller(options, api=way, source=intake, listener=self)
-                await self.controller.run(self._stop)
+        options = ControllerOptions(
+            config=own.config,
+            identity=self.name,
+            namespace=self._namespace,
+            lease=own.lease,
+            workers=own.workers,
+            refused=own.refused,
+            disputed=own.disputed,
+        )
+        async with (
+            write as api,
+            ApiClient(own.reading() if own.reading else make()) as reader,
+            KubeSource(reader, watches(own.config), pace=own.pace) as source,
+        ):
+            intake = self._intake = Intake(source, Arrivals())
+            way = own.around(api) if own.around else api
+            self.controller = Controller(options, api=way, source=intake, listener=self)
+            await self.controller.run(self._stop)
+
+    def lacks(self) -> tuple[Lack, ...]:
+        """What it cannot read, and says so."""
+        return self._intake.lacks() if hasattr(self, "_intake") else ()
+
+    @property
+    def complaints(self) -> str:
+        """All that it says is missing or fails."""
+        return " ".join([*(lack.why for lack in self.lacks()), *(why for _, why in self.failures)])
 
     @property
     def leads(self) -> bool:

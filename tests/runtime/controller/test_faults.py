@@ -11,7 +11,6 @@ from time import monotonic
 import pytest
 
 from fairlead.lab.kubernetes import ControlPlane
-
 from fairlead.sources.kube.resources import ADDRESS_POOLS, VIRTUAL_IPS
 from tests.sources.kube.follow import remove_definition
 from tests.sources.kube.proxy import answer, status_answer
@@ -33,7 +32,7 @@ async def served(one: Cluster) -> None:
 
 async def unharmed(one: Cluster, before: dict[str, str], *, rest: int | None = None) -> None:
     """Everything fits together again, and who was not touched was not written."""
-    await one.settled(rest, timeout=60)
+    await one.settled(rest, within=60)
     assert await versions(one, KEPT) == before
     services = len((await one.send("GET", "/api/v1/services"))["items"])
     held = one.leaders[0].held()
@@ -222,7 +221,7 @@ def test_another_controller_keeps_overwriting_the_status(plane: ControlPlane) ->
             assert 3 <= ours <= 10, (ours, rounds)
             # nobody else waits for it, and when the other one stops it is put right
             await one.create(service("new"))
-            await one.address("new", timeout=2)
+            await one.address("new", within=2)
             await one.settled(3)
             assert (await one.shown())["fought"] != ("203.0.113.9",)
 
@@ -272,14 +271,14 @@ def test_everything_is_deleted_at_once(plane: ControlPlane, count: int) -> None:
             await one.create(*(service(f"s{i}") for i in range(count)))
             leader = await one.start("a")
             await one.start("b")
-            await one.settled(count, timeout=200)
+            await one.settled(count, within=200)
             before = await one.writes()
             await one.send("DELETE", one.path("Service"))
 
             async def gone() -> bool:
                 return not await one.objects("VirtualIP")
 
-            await one.eventually(gone, "every address is released", timeout=120)
+            await one.eventually(gone, "every address is released", within=120)
             await one.settled(0)
             made = await one.written(before)
             assert made["DELETE", "virtualips"] == count

@@ -145,7 +145,7 @@ def test_two_that_start_at_once_never_lead_at_once(plane: ControlPlane) -> None:
         async with cluster(plane) as one:
             for _ in range(5):
                 both = [Candidate(one, name) for name in ("a", "b", "c")]
-                await one.until(lambda: any(c.leads for c in both), "somebody leads")
+                await one.until(lambda b=both: any(c.leads for c in b), "somebody leads")  # type: ignore[misc]
                 await asyncio.sleep(0.3)
                 assert sum(c.leads for c in both) == 1
                 assert sum(c.leadership.valid() for c in both) == 1

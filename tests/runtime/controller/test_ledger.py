@@ -123,11 +123,10 @@ def test_another_implementations_cluster_is_taken_over_as_it_is(plane: ControlPl
 
     async def scenario() -> None:
         async with cluster(plane, RANGE) as one:
-            names = ["a", "b", "c", "d"]
-            await one.create(*(service(n, cls="") for n in names[:3]), service("d"))
+            await one.create(*(service(n, cls="") for n in "abc"), service("d"))
             await one.create(service("late", cls=""))
             await one.create(shared("m1", "key"), shared("m2", "key", protocol="UDP"))
-            theirs = dict(zip(names, ("192.0.2.31", "192.0.2.20", "192.0.2.39", "192.0.2.11")))
+            theirs = {"a": "192.0.2.31", "b": "192.0.2.20", "c": "192.0.2.39", "d": "192.0.2.11"}
             theirs |= {"m1": "192.0.2.25", "m2": "192.0.2.25"}
             for name, address in theirs.items():
                 await serve_elsewhere(one, name, address)

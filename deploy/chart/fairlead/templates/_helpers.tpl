@@ -16,6 +16,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
+{{- /* Whether agents have a fence: "" when they do not, or hold nothing. */}}
+{{- define "fairlead.fenced" -}}
+{{- if and .Values.agent.enabled .Values.fence.enabled (ne (.Values.config.dataplane | default "nft") "none") }}yes{{ end }}
+{{- end }}
+
+{{- define "fairlead.fenceSecret" -}}
+{{ .Values.fence.existingSecret | default (printf "%s-fence" (include "fairlead.name" .)) }}
+{{- end }}
+
 {{- define "fairlead.pod" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:

@@ -147,7 +147,8 @@ class Draft:
         found: list[Placing] = []
         for one in objects:
             spot = spot_of(one)
-            self.said[one.ref] = None
+            if self.previous.verdicts:
+                self.said[one.ref] = None
             if isinstance(spot, Reason):
                 self.said[one.ref] = Verdict(one.ref, State.REJECTED, spot)
             elif is_served(one):
@@ -186,6 +187,7 @@ class Draft:
             verdicts=verdicts,
             engine_rules=cluster.engine_rules,
             node_addresses=cluster.node_addresses,
+            peers=cluster.peers,
             revision=self.world.revision,
             base=before.revision,
             touched=None if fresh else touched,

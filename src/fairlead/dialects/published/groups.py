@@ -96,15 +96,16 @@ def _vip(
     return ServedVip(
         group=key,
         addresses=tuple(one.spot.address for one in ones),
-        pools=tuple(dict.fromkeys(one.object.spec.pool for one in ones if one.object.spec.pool)),
+        pools=(),
         members=tuple(_members(ones)),
         listeners=join.listeners(entries),
         translations=_translations(ones, inside, doubts),
         slot=lead.slot,
         engine_group=engine_group,
         announce=lead.announce,
+        peer_labels=lead.peer_labels,
         role=lead.role,
-        engines=lead.engines,
+        engines=lead.engines if lead.announce != "l2" else 1,
         home=lead.home,
     )
 

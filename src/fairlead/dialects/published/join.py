@@ -48,7 +48,12 @@ class Join:
         found: dict[tuple[Protocol, int], VirtualIPListener] = {}
         for entry in wanted:
             found.setdefault((entry.protocol, entry.port), entry)
-        return tuple(self._listener(found[key]) for key in sorted(found))
+        if self._joins:
+            return tuple(self._listener(found[key]) for key in sorted(found))
+        for entry in found.values():
+            if entry.local:
+                self._confine(entry)
+        return _bare(tuple(sorted(found)))
 
     def nodes(self) -> Nodes:
         """Where the Local Services of all listeners so far have ready endpoints. One that shares
@@ -59,17 +64,24 @@ class Join:
             meeting = together or meeting
         return meeting
 
-    def _listener(self, entry: VirtualIPListener) -> Listener:
-        ref = service_of(entry.service) if entry.service else None
-        if ref is None and (entry.local or self._joins):
+    def _service(self, entry: VirtualIPListener) -> Ref | None:
+        ref = service_of(entry.service)
+        if ref is None:
             self._doubt(invalid("spec.listeners.service", entry.service, "is not NAMESPACE/NAME"))
-        if not self._joins:
-            if entry.local and ref is not None:
-                self._confine(ref, nodes_of(self._view.slices(ref)))
-            return _bare(entry.protocol, entry.port)
+        return ref
+
+    def _confine(self, entry: VirtualIPListener) -> None:
+        """The proxy leads a Local listener to endpoints of its own node alone."""
+        ref = self._service(entry)
+        if ref is not None:
+            self.hints[service_hint(ref)] = None
+            self._confined[ref] = nodes_of(self._view.slices(ref))
+
+    def _listener(self, entry: VirtualIPListener) -> Listener:
+        ref = self._service(entry)
         traffic = self._look_up(ref, entry.via) if ref is not None else None
         if entry.local and ref is not None and traffic is not None:
-            self._confine(ref, _homes(traffic))
+            self._confined[ref] = _homes(traffic)
         backends, pods = self._behind(entry, traffic)
         ranges = self._ranges(entry)
         return Listener(
@@ -83,10 +95,6 @@ class Join:
             pods=pods if ranges is not None else (),
             via=entry.via,
         )
-
-    def _confine(self, ref: Ref, nodes: Nodes) -> None:
-        self.hints[service_hint(ref)] = None
-        self._confined[ref] = nodes
 
     def _look_up(self, ref: Ref, via: Via) -> Traffic | None:
         if (ref, via) not in self._traffic:
@@ -142,10 +150,10 @@ def traffic_of(ref: Ref, via: Via, view: View) -> Traffic | None:
             return to_node_ports(ref, service, view)
 
 
-@lru_cache(maxsize=1 << 14)
-def _bare(protocol: Protocol, port: int) -> Listener:
-    """A listener whose backends are somebody else's; one for all VIPs."""
-    return Listener(protocol, port, NOWHERE, ())
+@lru_cache(maxsize=1 << 12)
+def _bare(ports: tuple[tuple[Protocol, int], ...]) -> tuple[Listener, ...]:
+    """Listeners whose backends are somebody else's; the same for all VIPs with such ports."""
+    return tuple(Listener(protocol, port, NOWHERE, ()) for protocol, port in ports)
 
 
 def _homes(traffic: Traffic) -> Nodes:

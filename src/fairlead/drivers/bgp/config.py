@@ -129,6 +129,8 @@ def slot(line: str) -> tuple[str, ...]:
             return ("neighbor", who, "route-map", direction)
         case ["neighbor", who, what, _, *_] if what in _SINGLE:
             return ("neighbor", who, what)
+        case ["network", network, *_]:
+            return ("network", network)
         case ["bgp", "router-id", _]:
             return ("bgp", "router-id")
         case ["bgp", "graceful-restart" | "route-map" as what, timer, _]:

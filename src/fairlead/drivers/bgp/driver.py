@@ -19,7 +19,7 @@ from fairlead.drivers.bgp.frr import FrrHost
 from fairlead.drivers.bgp.host import Host
 from fairlead.drivers.bgp.house import House
 from fairlead.drivers.bgp.outcome import BgpError, Failure
-from fairlead.drivers.bgp.render import Wanted, configuration
+from fairlead.drivers.bgp.render import Wanted, configuration, router
 from fairlead.drivers.bgp.view import View, look
 from fairlead.model.addresses import IPAddress
 from fairlead.model.desired import BgpChanges, BgpDesired, BgpSpeaker
@@ -65,7 +65,7 @@ class BgpDriver:
         if view is None:
             return BgpDesired()
         self._kinds = set(view.kinds.values())
-        speaker = self._wanted.speaker or view.speaker
+        speaker = self._wanted.speaker
         routes = view.routes(self._host.local())
         if speaker is None or speaker != view.speaker:
             return BgpDesired(routes=routes)
@@ -189,6 +189,8 @@ class BgpDriver:
         bfdd = self._host.read("bfdd")
         failures.said(self._host.tell("bfdd", edit.make_profiles(bfdd, wanted.bfdd)))
         running = self._host.read("bgpd")
+        if router(speaker) not in running.sections:
+            routes = {**edit.announced(running), **routes}  # they go with the old AS number
         self._tell(edit.make(running, wanted.bgpd, speaker, routes), failures)
         if departed:
             self._tell(edit.dismiss(self._host.read("bgpd"), speaker, departed), failures)

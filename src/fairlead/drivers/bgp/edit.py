@@ -44,6 +44,12 @@ def kinds_of(running: Running) -> dict[str, BgpRoute]:
     return found
 
 
+def announced(running: Running) -> dict[IPAddress, BgpRoute]:
+    """The VIPs that are announced as we do it."""
+    kinds = kinds_of(running)
+    return {one: kinds[name] for one, name in running.networks.items() if name in kinds}
+
+
 def sound(running: Running, wanted: Sections, path: Path) -> bool:
     """Whether a route-map of ours says what it should, and nothing before or after."""
     name = path[0].split()[1]

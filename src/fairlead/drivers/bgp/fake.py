@@ -74,9 +74,13 @@ class FakeDaemon:
                 self._remove((*path, command.removeprefix("no ")))
             case ["no", "neighbor", who] | ["no", "neighbor", who, "peer-group"]:
                 self._dismiss(path, who)
-            case ["no", "network", network, *_]:
-                start = f"network {network} "
+            case ["no", "neighbor", who, "bfd"]:
+                start = f"neighbor {who} bfd"
                 self._sections[path] = [line for line in lines if not line.startswith(start)]
+            case ["no", "network", network, *_]:
+                self._sections[path] = [
+                    line for line in lines if line.split()[:2] != ["network", network]
+                ]
             case ["neighbor", who, what, *_] if what not in ("peer-group", "remote-as"):
                 if who not in neighbours(self._sections[path[:1]]):
                     return [f"{command}: Specify remote-as or peer-group commands first"]

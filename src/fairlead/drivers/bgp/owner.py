@@ -7,9 +7,11 @@ namespace, so the kernel ends the daemons with it, however it ends: no FRR annou
 because nobody is left to stop it.
 
 It is run by path and imports nothing of the project, so that it starts in milliseconds. A datagram
-to its socket says ``beat SECONDS``, or ``stop``. It takes SIGTERM for ``stop``.
+to its socket says ``start SECONDS``, ``beat SECONDS`` or ``stop``; SIGTERM means ``stop``. As a
+container beside the agent, which ends with it as a process namespace does, it is told to stay.
 """
 
+import argparse
 import fcntl
 import os
 import re
@@ -31,8 +33,11 @@ CALM = 10.0
 SLOWEST = 5.0
 """The longest wait before a daemon that keeps ending is started again."""
 
+ROOT, PROGRAMS, USER = Path("/run/fairlead"), Path("/usr/lib/frr"), "frr"
 SOCKET, LOCK, PLACE = "owner.sock", "owner.lock", "frr"
 """What is in the directory: our socket, our lock, and the daemons' own directory."""
+NOTHING = "none.conf"
+"""In the latter while FRR runs: the configuration that the daemons start with."""
 
 _TERMINATOR = b"\0\0\0"
 
@@ -70,33 +75,46 @@ class Daemon:
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
 
 
-def commands(place: Path, programs: Path, user: str) -> dict[str, list[str]]:
-    """How the daemons are run: no TCP console, no routes into the kernel, none taken out of it."""
-    nothing = place / "none.conf"
+def commands(place: Path, programs: Path, user: str, zserv: Path) -> list[list[str]]:
+    """How the daemons are run: no TCP console, no routes into the kernel, none taken out of it.
+
+    Where zebra's socket is somewhere else, a bfdd is there already.
+    """
+    nothing = place / NOTHING
     nothing.touch(mode=0o640)
     os.chown(nothing, place.stat().st_uid, place.stat().st_gid)
-    zserv = place / "zserv.api"
     own = {"zebra": ["-r"], "bfdd": ["--bfdctl", str(place / "bfdd.sock")], "bgpd": ["-n"]}
-    return {
-        name: [
+    if zserv.parent != place:
+        del own["bfdd"]
+    return [
+        [
             *(str(programs / name), "-f", str(nothing), "-i", str(place / f"{name}.pid")),
             *("-z", str(zserv), "--vty_socket", str(place), "-A", "127.0.0.1", "-P", "0"),
             *("-u", user, "-g", user, "--log", "stdout", "--log-level", "warnings", *extra),
         ]
         for name, extra in own.items()
-    }
+    ]
 
 
 class Owner:
     """The loop of the process."""
 
-    def __init__(self, directory: Path, programs: Path, user: str) -> None:
+    def __init__(self, directory: Path, programs: Path, user: str, zserv: Path | None) -> None:
         self.place = directory / PLACE
+        self.zserv = zserv or self.place / "zserv.api"
         self.hold = HOLD
         self.heard = now()
-        self.stopping = False
+        self.stopping = self.terminated = False
         self.socket = self._listen(directory / SOCKET)
-        self.daemons = [Daemon(one) for one in commands(self.place, programs, user).values()]
+        self.programs, self.user = programs, user
+        self.daemons: list[Daemon] = []
+
+    def wait(self) -> None:
+        """Until an agent needs FRR."""
+        signal.signal(signal.SIGTERM, _ended)
+        while not (message := self.socket.recv(256)).startswith(b"start"):
+            continue
+        self._hear(message)
 
     def run(self) -> None:
         """Until there is no agent any more, or one says stop."""
@@ -104,6 +122,8 @@ class Owner:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        argvs = commands(self.place, self.programs, self.user, self.zserv)
+        self.daemons = [Daemon(one) for one in argvs]
         self._start_zebra()
         while not self.stopping and now() - self.heard < self.hold:
             for daemon in self.daemons:
@@ -123,25 +143,27 @@ class Owner:
 
     def _start_zebra(self) -> None:
         """The others look for zebra's socket once, and then not again for ten seconds."""
-        (self.place / "zserv.api").unlink(missing_ok=True)
+        self.zserv.unlink(missing_ok=True)
         self.daemons[0].start()
         deadline = now() + 5
-        while not (self.place / "zserv.api").exists() and now() < deadline:
+        while not self.zserv.exists() and now() < deadline:
             time.sleep(0.005)
 
     def _hear(self, message: bytes) -> None:
         match message.decode(errors="replace").split():
-            case ["beat", seconds]:
+            case ["beat" | "start", seconds]:
                 self.heard, self.hold = now(), float(seconds)
             case ["stop"]:
                 self.stopping = True
 
     def _stop(self, *_: object) -> None:
-        self.stopping = True
+        self.stopping = self.terminated = True
 
     def _end(self) -> None:
         """Tell the routers, then end the daemons. The end of bgpd alone would not do: where
-        graceful restart is agreed, routers take it for a restart and keep the routes."""
+        graceful restart is agreed, routers take it for a restart and keep the routes. An agent that
+        comes now finds nobody, and waits for our lock."""
+        self.socket.close()
         try:
             silence(self.place / "bgpd.vty")
         except OSError as error:
@@ -152,6 +174,7 @@ class Owner:
         deadline = now() + 2
         while now() < deadline and any(map(Daemon.runs, self.daemons)):
             time.sleep(0.01)
+        shutil.rmtree(self.place, ignore_errors=True)
 
     def _listen(self, path: Path) -> socket.socket:
         path.unlink(missing_ok=True)
@@ -200,17 +223,39 @@ def say(text: str) -> None:
     print(f"owner: {text}", flush=True)
 
 
+def home() -> Path:
+    """Where the FRR of this network namespace lives."""
+    return ROOT / f"frr-{os.stat('/proc/thread-self/ns/net').st_ino}"
+
+
 def main() -> int:
-    """``owner.py DIRECTORY PROGRAMS USER``; 3 when there is one already."""
-    directory, programs, user = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    with (directory / LOCK).open("w") as lock:
+    """The process; 3 when there is one already."""
+    parser = argparse.ArgumentParser(prog="owner", description="Owns FRR for a Fairlead agent.")
+    parser.add_argument("--directory", type=Path, default=home())
+    parser.add_argument("--programs", type=Path, default=PROGRAMS, help="where the daemons are")
+    parser.add_argument("--user", default=USER, help="whom they run as")
+    parser.add_argument("--zserv", type=Path, help="zebra's socket, where a bfdd runs already")
+    parser.add_argument("--stay", action="store_true", help="wait for the next agent at the end")
+    given = parser.parse_args()
+    given.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with (given.directory / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return 3
-        furnish(directory / PLACE, user)
-        Owner(directory, programs, user).run()
-    return 0
+        while True:
+            furnish(given.directory / PLACE, given.user)
+            owner = Owner(given.directory, given.programs, given.user, given.zserv)
+            if given.stay:
+                owner.wait()
+            owner.run()
+            if owner.terminated or not given.stay:
+                return 0
+
+
+def _ended(*_: object) -> None:
+    """SIGTERM while nothing runs."""
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,7 @@ class View(NamedTuple):
 
     def routes(self, local: Collection[IPAddress]) -> dict[IPAddress, BgpRoute]:
         """The VIPs that are announced as we do it, and local."""
-        kinds = self.kinds
-        return {
-            address: kinds[name]
-            for address, name in self.bgpd.networks.items()
-            if name in kinds and address in local
-        }
+        return {one: said for one, said in edit.announced(self.bgpd).items() if one in local}
 
     def peers(
         self, wanted: Wanted, speaker: BgpSpeaker, peers: Mapping[str, BgpPeer]

@@ -33,7 +33,9 @@ class L2Driver:
     ``interfaces``: only these may carry LAN VIPs (None: any Ethernet interface). ``lifetime``:
     seconds until the kernel itself drops an address that is not asked for again (None: never);
     ``apply`` with an address that is held renews it. ``probe``: the window for foreign holders.
-    ``repeats``: seconds after the first announcement. ``host``: the machine, unless it is a fake.
+    ``repeats``: seconds after the first announcement. ``ends_flows``: whether flows of an address
+    end when it is let go; not where somebody else carries them, from pods of this node too.
+    ``host``: the machine, unless it is a fake.
 
     Calls must not overlap; :meth:`conflicts` and :meth:`placements` may be read at any time.
     """
@@ -47,8 +49,10 @@ class L2Driver:
         lifetime: int | None = None,
         probe: ProbeTiming | None = None,
         repeats: Sequence[float] = REPEATS,
+        ends_flows: bool = True,
         host: Host | None = None,
     ) -> None:
+        self._ends_flows = ends_flows
         self._allowed = interfaces
         self._host = host or KernelHost(lifetime=lifetime, timing=probe, repeats=repeats)
         self._memory: Memory = {}
@@ -166,7 +170,8 @@ class L2Driver:
             return []
         self._host.hush(addresses)
         failures = self._delete([row for row in view.ours if row.address in addresses], view)
-        self._host.forget_flows([one for one in addresses if one not in view.foreign])
+        if self._ends_flows:
+            self._host.forget_flows([one for one in addresses if one not in view.foreign])
         self._suspects -= set(addresses)
         self._conflicts = _without(self._conflicts, addresses)
         self._placements = _without(self._placements, addresses)

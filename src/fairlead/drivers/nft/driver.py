@@ -35,9 +35,13 @@ class NftDriver:
 
     name = "nft"
 
-    def __init__(self, *, table: str = "fairlead", netns: str | None = None) -> None:
-        """``netns``: a named namespace to work in; None is this process's own."""
+    def __init__(
+        self, *, table: str = "fairlead", netns: str | None = None, ends_flows: bool = True
+    ) -> None:
+        """``netns``: a named namespace to work in; None is this process's own. ``ends_flows``: not
+        where all flows are somebody else's (listeners that pass)."""
         self._table = table
+        self._ends_flows = ends_flows
         self._netns = netns
         self._client = NftClient(netns=netns)
         self._link = Netlink(netns=netns)
@@ -194,7 +198,7 @@ class NftDriver:
             self._generation = after
 
     def _end(self, stale: Stale) -> None:
-        if stale:
+        if stale and self._ends_flows:
             end_flows(self._link, stale)
         self._held -= stale.vips
         self._owed.clear()

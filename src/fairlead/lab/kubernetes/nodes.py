@@ -105,7 +105,7 @@ class Node:
             serving_certificate=str(serving.certificate),
             serving_key=str(serving.key),
             directory=str(self._home),
-            node_ips=tuple(str(entry.ip) for entry in self.host.spec.lan),
+            node_ips=_node_ips(self.host),
             pod_cidrs=self._cidrs,
             service_host=host,
             service_port=port,
@@ -137,6 +137,14 @@ class Node:
             directory=self._home,
             log=self._home / f"{name}.log",
         )
+
+
+def _node_ips(host: Host) -> tuple[str, ...]:
+    """The first LAN address of each family: a node, and with it its pods, may name no more."""
+    firsts: dict[int, str] = {}
+    for entry in host.spec.lan:
+        firsts.setdefault(entry.version, str(entry.ip))
+    return tuple(firsts.values())
 
 
 def _programs(kubernetes: Path) -> tuple[str, ...]:

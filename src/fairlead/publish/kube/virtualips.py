@@ -65,6 +65,8 @@ def _suspended(holding: Holding, assignment: Assignment, since: str) -> VirtualI
 def _spec(plan: Plan, outcome: Outcome, assignment: Assignment) -> VirtualIPSpec:
     vip = next(v for v in outcome.vips if assignment.spot.address in v.addresses)
     listeners = tuple(_listener(entry) for entry in vip.listeners)
+    rule = plan.claims.engine_rules.get(vip.engine_group)
+    home = plan.placement.active.get(vip.key, ())
     return VirtualIPSpec(
         address=canonical(assignment.spot.address),
         group=_group(outcome.group),
@@ -76,9 +78,12 @@ def _spec(plan: Plan, outcome: Outcome, assignment: Assignment) -> VirtualIPSpec
         listeners=listeners,
         translations=_translations(vip, assignment),
         engine_group=vip.engine_group,
-        home=plan.placement.active.get(vip.key, ()),
+        engines=scale_of(vip, rule) if rule is not None else 1,
+        home=home,
         role=vip.role,
         announce=vip.announce,
+        suspended=not home and rule is not None and is_full(vip, rule),
+        peer_labels=vip.peer_labels,
     )
 
 

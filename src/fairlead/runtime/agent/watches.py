@@ -153,12 +153,13 @@ def _bare(meta: Metadata, *, annotations: bool = False) -> Metadata:
 
 
 def _node(item: Node) -> Node:
-    """Without heartbeats: only whether it is ready, and its addresses."""
+    """Without heartbeats: whether it is ready, whether cordoned, and its addresses."""
     status = item.status
     if status is not None:
         ready = tuple(c for c in status.conditions or () if c.type == "Ready")
         status = NodeStatus(addresses=status.addresses, conditions=ready)
-    return Node(metadata=_bare(item.metadata), spec=None, status=status)
+    spec = item.spec if item.cordoned else None
+    return Node(metadata=_bare(item.metadata), spec=spec, status=status)
 
 
 def _service(item: Service) -> Service:

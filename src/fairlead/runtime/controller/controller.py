@@ -40,6 +40,7 @@ from fairlead.runtime.controller.work import Work
 from fairlead.runtime.controller.writing import Later, NotLeader, Writer
 from fairlead.runtime.pipeline import Refused as Withheld
 from fairlead.runtime.reconcile import undisturbed
+from fairlead.sources.collection import set_aside
 
 SETTLE = 0.1
 """Seconds for which a new leader listens before it decides: what the one before wrote is on its
@@ -173,6 +174,7 @@ class Controller:
         async for batch in self._source.batches():
             async with self._turn:
                 await self._absorb(batch)
+            del batch  # the first one is all there is
             self.synced = True
             self._read.set()
 
@@ -279,6 +281,7 @@ class Controller:
         decided = await undisturbed(decision.feed, (), explicit)
         self._decision, self._term = decision, term
         self._world = World(config=self._options.config)
+        set_aside()
         self._take(decided, started)
         self.work.add(self._unexplained(decided.step.plan))
 

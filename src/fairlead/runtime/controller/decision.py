@@ -58,7 +58,12 @@ class Decision:
         refs = touched(before, step.plan)
         groups = step.plan.changed
         if before is None or groups is None or refs is None:
-            return Decided(step, [*step.plan.outcomes, *step.plan.claims.verdicts])
+            # all that is now, and what was and is no more
+            found: dict[GroupKey | Ref, None] = {}
+            for plan in (step.plan, before or step.plan):
+                found |= dict.fromkeys(plan.outcomes)
+                found |= dict.fromkeys(plan.claims.verdicts)
+            return Decided(step, [*found])
         return Decided(step, [*groups, *units_of(step.plan, refs)])
 
 

@@ -14,6 +14,7 @@ from fairlead.model.kube import AviInfraSetting, EndpointSlice, Pod
 from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
 from fairlead.model.virtualip import VirtualIP
 from fairlead.runtime.controller.arrivals import Arrivals
+from fairlead.runtime.controller.keep import Keep
 from fairlead.sources.collection import settle
 from fairlead.sources.kube import Health, KubeBatch, KubeSource, Watch
 from fairlead.sources.kube.resources import (
@@ -47,16 +48,17 @@ HOW = "install the CustomResourceDefinitions: fairlead crds | kubectl apply --se
 
 def watches(config: Config) -> tuple[Watch, ...]:
     """What to read of a cluster to decide by this configuration, and nothing more."""
+    keep = Keep()
     found = (
-        watch(SERVICES),
-        watch(ENDPOINT_SLICES),
+        watch(SERVICES, transform=keep),
+        watch(ENDPOINT_SLICES, transform=keep),
         watch(NODES),
         watch(NAMESPACES),
         watch(CONFIG_MAPS, fields=f"metadata.name={CONFIG_MAP}"),
         watch(*AVI_INFRA_SETTINGS),
         watch(ADDRESS_POOLS),
         watch(ENGINE_GROUPS),
-        watch(VIRTUAL_IPS),
+        watch(VIRTUAL_IPS, transform=keep),
         watch(BGP_PEERS),
     )
     return (*found, watch(PODS)) if config.service_type == "NodePortLocal" else found
@@ -95,15 +97,18 @@ class Intake:
         """Batches for ever; the first has everything."""
         waiting: dict[Ref, Change] = {}
         explicit: set[Ref] = set()
-        source = self._source.batches()
-        async for batch in source:
-            waiting.update((change.ref, change) for change in batch.changes)
-            explicit |= batch.explicit
-            if not any(lack.needed for lack in self.lacks()):
-                yield batch._replace(changes=tuple(waiting.values()), explicit=frozenset(explicit))
-                break
-        waiting.clear()
-        settle()
-        async for batch in source:
-            self._arrivals.note(batch.changes, batch.received_at)
-            yield batch
+        live = False
+        async for batch in self._source.batches():
+            if live:
+                self._arrivals.note(batch.changes, batch.received_at)
+                yield batch
+            else:
+                waiting.update((change.ref, change) for change in batch.changes)
+                explicit |= batch.explicit
+                if live := not any(lack.needed for lack in self.lacks()):
+                    all_there_is = tuple(waiting.values())
+                    waiting.clear()
+                    yield batch._replace(changes=all_there_is, explicit=frozenset(explicit))
+                    del all_there_is
+                    settle()
+            del batch  # nobody needs the objects any more

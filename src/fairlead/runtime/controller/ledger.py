@@ -16,6 +16,7 @@ from fairlead.model.kube import Service
 from fairlead.model.names import Ref
 from fairlead.model.virtualip import VirtualIP
 from fairlead.runtime.controller.api import Api, ApiError
+from fairlead.runtime.controller.keep import Keep
 from fairlead.runtime.controller.seen import NOBODY, SeenVip
 from fairlead.runtime.reconcile import undisturbed
 from fairlead.sources.kube.resources import SERVICES, VIRTUAL_IPS
@@ -74,10 +75,11 @@ async def read_ledger(api: Api) -> Entries:
 
 
 def _take_page(answer: bytes, found: Entries) -> str:
-    page = _PAGES.decode(answer)
+    page, keep = _PAGES.decode(answer), Keep()
     for item in page.items:
         one = virtual_ip_of(item)
         if isinstance(one, VirtualIP):
+            keep(one)
             found.objects.append(one)
         else:
             found.unreadable[_BARE.decode(item).metadata.name] = one

@@ -139,10 +139,11 @@ class Publisher:
         """Whether it was written; if not, what is there was looked at."""
         name, spec = what
         seen: SeenVip | None = None
-        self._seen.writing(name)
+        digest = digest_of(spec)
+        self._seen.writing(name, digest)
         try:
             answer = await self._writer.send(method, path, body)
-            seen = _written(spec, version_in(answer))
+            seen = _written(spec, version_in(answer), digest)
         except ApiError as error:
             if error.status != 409 and (error.status != 404 or method == "POST"):
                 raise
@@ -189,7 +190,6 @@ class Publisher:
             self._seen.put_vip(name, seen_vip(one))
 
 
-def _written(spec: VirtualIPSpec, version: str) -> SeenVip:
-    members = tuple(virtualips.members_of(spec))
+def _written(spec: VirtualIPSpec, version: str, digest: bytes) -> SeenVip:
     group, engines = spec.group.key, spec.engine_group
-    return SeenVip(version, digest_of(spec), group, engines, spec.home, members, spec.address)
+    return SeenVip(version, digest, group, engines, spec.home, spec.members, spec.address)

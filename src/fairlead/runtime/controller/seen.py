@@ -29,16 +29,22 @@ def digest_of(spec: VirtualIPSpec) -> bytes:
 
 
 class SeenVip(NamedTuple):
-    """A VirtualIP as it is in the API. ``labelled``: under its engine group."""
+    """A VirtualIP as it is in the API. ``named``: its members, as text, which takes less memory.
+    ``labelled``: under its engine group."""
 
     version: str
     digest: bytes
     group: GroupKey
     engine_group: str
     home: tuple[str, ...]
-    members: tuple[Ref, ...]
+    named: tuple[str, ...]
     address: str = ""
     labelled: bool = True
+
+    @property
+    def members(self) -> tuple[Ref, ...]:
+        """The objects it serves."""
+        return tuple(members_of(self.named))
 
 
 NOBODY = GroupKey("", "", "", "")
@@ -76,7 +82,7 @@ def seen_vip(one: VirtualIP) -> SeenVip:
         spec.group.key,
         spec.engine_group,
         spec.home,
-        tuple(members_of(spec)),
+        spec.members,
         spec.address,
         one.metadata.labels.get(GROUP_LABEL) == spec.engine_group,
     )
@@ -114,7 +120,8 @@ class Seen:
         self.objects: dict[Ref, SeenObject] = {}
         self.names: dict[GroupKey, tuple[str, ...]] = {}
         self.apart: set[str] = set()
-        self._writing: dict[str, bool] = {}
+        self._writing: dict[str, bytes | None] = {}
+        self._saying: dict[Ref, Said] = {}
 
     def put_vip(self, name: str, seen: SeenVip) -> bool:
         """Take a VirtualIP; False when a newer version of it is known already."""
@@ -133,23 +140,40 @@ class Seen:
     def drop_vip(self, name: str) -> SeenVip | None:
         """A VirtualIP is gone; what it was, if that is news."""
         if name in self._writing:
-            self._writing[name] = True
+            self._writing[name] = None
         before = self.vips.pop(name, None)
         if before is not None:
             self._forget(before.group, name)
         return before
 
-    def writing(self, name: str) -> None:
+    def writing(self, name: str, digest: bytes) -> None:
         """A VirtualIP is about to be written."""
-        self._writing[name] = False
+        self._writing[name] = digest
+
+    def is_own_write(self, name: str, seen: SeenVip) -> bool:
+        """Whether that is what is being written just now: the watch may be faster than the
+        answer."""
+        return seen.labelled and self._writing.get(name) == seen.digest
 
     def wrote(self, name: str, seen: SeenVip | None) -> bool:
         """It was written, or not (None). False when it was deleted meanwhile, so that nobody knows
         whether what was written is there."""
-        lost = self._writing.pop(name, False)
+        lost = self._writing.pop(name, None) is None
         if seen is not None and not lost:
             self.put_vip(name, seen)
         return not lost
+
+    def saying(self, ref: Ref, said: Said | None) -> None:
+        """A Service's status is about to be written; None: it was, or was not."""
+        if said is None:
+            self._saying.pop(ref, None)
+        else:
+            self._saying[ref] = said
+
+    def is_own_status(self, ref: Ref, said: Said) -> bool:
+        """Whether that is what is being written just now."""
+        own = self._saying.get(ref)
+        return own is not None and own[:5] == said[:5]
 
     def take_service(self, ref: Ref, now: SeenService) -> SeenService | None:
         """Take a Service from the watch: what is known of it then. None: it is no news, but the

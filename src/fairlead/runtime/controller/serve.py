@@ -22,6 +22,7 @@ from fairlead.runtime.controller.telemetry import Telemetry
 from fairlead.runtime.lag import Lag
 from fairlead.runtime.probes import Check, Listen, probes
 from fairlead.runtime.signals import stopped_by_signals
+from fairlead.sources.collection import collect_seldom
 from fairlead.sources.kube import Access, ApiClient, KubeSource, Pace
 
 CONFIG_DEFAULTS = {"handleUnclassed": False}
@@ -68,6 +69,7 @@ class Process:
 
     async def run(self, stack: AsyncExitStack, stop: asyncio.Event) -> None:
         """Until told to stop. What was opened is on the stack."""
+        collect_seldom()
         own = self._options.controller
         write = self._client(
             connections=own.workers + SPARE_CONNECTIONS, timeout=own.lease * ANSWER_SHARE

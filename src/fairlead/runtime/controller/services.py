@@ -69,12 +69,15 @@ class Services:
         version = seen.version if conditional else ""
         body = status.body_of(ref, said, uid=seen.uid, version=version, now=now)
         path = f"{_path(ref)}/status?fieldManager={MANAGER}&force=true"
+        self._seen.saying(ref, said)
         try:
             answer = await self._writer.send("PATCH", path, body, content_type=APPLY)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
             return await self._look(ref)
+        finally:
+            self._seen.saying(ref, None)
         # What stays in the list may be another manager's, so the answer says what is shown now.
         shown = said if said.ingress else said._replace(ingress=_left(answer))
         self._seen.told(ref, seen.uid, version_in(answer), shown, known=version)

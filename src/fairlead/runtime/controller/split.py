@@ -58,7 +58,8 @@ def _vip(change: Change, one: VirtualIP, seen: Seen, parts: Parts) -> None:
         parts.changes.append(Change(change.ref, None))
     before = seen.vips.get(one.name)
     now = seen_vip(one)
-    if seen.put_vip(one.name, now) and (before is None or before[1:] != now[1:]):
+    own = seen.is_own_write(one.name, now)
+    if seen.put_vip(one.name, now) and not own and (before is None or before[1:] != now[1:]):
         parts.keys.append(now.group)
         if before is not None and before.group != now.group:
             parts.keys.append(before.group)
@@ -88,7 +89,7 @@ def _service(change: Change, one: Service, seen: Seen, parts: Parts) -> None:
     if one.spec.type != BALANCED:
         parts.explicit.add(ref)
     shown = before.said if before is not None and before.uid == now.uid else NOTHING
-    if shown != now.said:
+    if shown != now.said and not seen.is_own_status(ref, now.said):
         parts.keys.append(ref)
 
 

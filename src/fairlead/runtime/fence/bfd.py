@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from fairlead.model.addresses import IPAddress, canonical, parse_address
@@ -23,6 +24,8 @@ ADD, DELETE, SUBSCRIBE, NOTIFY = 2, 3, 4, 4
 EVERYTHING = b"\xff" * 8
 BFDD = "/usr/lib/frr/bfdd"
 USER = "frr"
+PATIENCE = 5.0
+"""Seconds that bfdd gets from its start to its socket; a second one would be in the way."""
 AGAIN = 0.2
 """Seconds between two attempts to reach bfdd."""
 
@@ -33,7 +36,8 @@ class Unavailable(Exception):
 
 class Sessions:
     """Sessions of this engine, ``multiplier`` times ``interval`` milliseconds each. ``changed`` is
-    called with who is up whenever that differs."""
+    called with who is up whenever that differs. ``bfdd``: the socket of one that somebody else
+    runs; None: it lives in ``directory`` and is started here."""
 
     def __init__(
         self,
@@ -43,8 +47,11 @@ class Sessions:
         changed: Callable[[frozenset[IPAddress]], None],
         interval: int = 100,
         multiplier: int = 3,
+        bfdd: Path | None = None,
     ) -> None:
         self.up: frozenset[IPAddress] = frozenset()
+        self.socket = bfdd or directory / "bfdd.sock"
+        self._starts = bfdd is None
         self._directory, self._own, self._changed = directory, own, changed
         self._timing = {
             "detect-multiplier": multiplier,
@@ -54,6 +61,7 @@ class Sessions:
         self._wanted: frozenset[IPAddress] = frozenset()
         self._known: set[IPAddress] = set()
         self._writer: asyncio.StreamWriter | None = None
+        self._start_at = 0.0
 
     def want(self, peers: Collection[IPAddress]) -> None:
         """Have sessions with exactly these."""
@@ -65,9 +73,11 @@ class Sessions:
         """Until cancelled: follow bfdd, started where it does not run."""
         while True:
             try:
-                reader, self._writer = await asyncio.open_unix_connection(self._socket)
+                reader, self._writer = await asyncio.open_unix_connection(str(self.socket))
             except OSError:
-                start(self._directory)
+                if self._starts and monotonic() >= self._start_at:
+                    self._start_at = monotonic() + PATIENCE
+                    start(self._directory)
                 await asyncio.sleep(AGAIN)
                 continue
             self._known.clear()
@@ -83,8 +93,9 @@ class Sessions:
                 self._tell(frozenset())  # without bfdd nobody is known to be alive
 
     @property
-    def _socket(self) -> str:
-        return str(self._directory / "bfdd.sock")
+    def reached(self) -> bool:
+        """Whether bfdd answers."""
+        return self._writer is not None
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:
@@ -137,7 +148,7 @@ def start(directory: Path) -> None:
     shutil.chown(empty, USER, USER)
     argv = [BFDD, "-d", "-f", str(empty), "-i", str(directory / "bfdd.pid")]
     argv += ["-z", str(directory / "zserv.api"), "--vty_socket", str(directory)]
-    argv += ["--bfdctl", str(directory / "bfdd.sock"), "-u", USER, "-g", USER]
+    argv += ["--bfdctl", str(directory / "bfdd.sock"), "-u", USER, "-g", USER, "-P", "0"]
     code = os.spawnv(os.P_WAIT, BFDD, argv)
     if code:
         raise Unavailable(f"{BFDD} does not start (exit code {code})")

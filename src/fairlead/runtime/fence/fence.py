@@ -26,7 +26,7 @@ from fairlead.model.berth import Table
 from fairlead.model.cell import Roster, Row, Sight
 from fairlead.planner import tenure
 from fairlead.planner.berth import Stand, Word, stand
-from fairlead.runtime.fence import texts
+from fairlead.runtime.fence import alive, texts
 from fairlead.runtime.fence.bfd import Sessions
 from fairlead.runtime.fence.holder import Holder
 from fairlead.runtime.fence.link import Claim, Host, State
@@ -41,12 +41,14 @@ TABLE = "fence.table"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FenceOptions:
     """``directory``: sockets, bfdd's files and the last table. ``key``: what fences authenticate
-    their messages with. ``interval`` and ``multiplier``: of BFD, milliseconds."""
+    their messages with. ``interval`` and ``multiplier``: of BFD, milliseconds. ``bfdd``: the socket
+    of one that somebody else runs."""
 
     directory: Path
     key: bytes = b""
     interval: int = 100
     multiplier: int = 3
+    bfdd: Path | None = None
 
 
 class Fence:
@@ -66,7 +68,7 @@ class Fence:
         self._agent_since: float | None = None
         self._agent_gone_at = _now()
         self._draining = False
-        self._ticked = _now()
+        self._ticked = self._rounded = _now()
         self._sessions: Sessions | None = None
         self._voice = Voice(key=options.key, heard=self._hear)
         self._host = Host(
@@ -78,7 +80,10 @@ class Fence:
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop; then everything is handed over, or let go."""
         self._options.directory.mkdir(parents=True, exist_ok=True)
-        server = await self._host.open()
+        servers = [
+            await self._host.open(),
+            await alive.answer(self._options.directory, lambda: _now() - self._rounded),
+        ]
         self._resume()
         ticking = asyncio.create_task(self._tick_on())
         try:
@@ -96,7 +101,8 @@ class Fence:
                 await ticking
             await self._holder.withdraw()
             self._voice.close()
-            server.close()
+            for server in servers:
+                server.close()
 
     async def _hand_over(self) -> None:
         """Leave in order: others take first, if there are others."""
@@ -141,6 +147,7 @@ class Fence:
             changed=lambda _: self._wake.set(),
             interval=self._options.interval,
             multiplier=self._options.multiplier,
+            bfdd=self._options.bfdd,
         )
         self._tasks = [
             asyncio.create_task(self._sessions.run()),
@@ -187,6 +194,7 @@ class Fence:
                 async with asyncio.timeout(TICK):
                     await self._wake.wait()
             self._wake.clear()
+            self._rounded = _now()
             for task in self._tasks:
                 if task.done():
                     task.result()  # a fence that cannot see or speak must not look alive
@@ -271,10 +279,17 @@ class Fence:
                 rightful=decided.rightful,
                 able=tuple(sorted(tenure.serving(sight))),
                 side=tuple(sorted(side)),
-                problems=self._holder.problems,
+                problems=self._problems(table),
                 claim=self._claim(sight),
             )
         )
+
+    def _problems(self, table: Table) -> dict[str, str]:
+        """What keeps it from its work; without bfdd everybody else looks dead."""
+        found: dict[str, str] = {}
+        if self._sessions is not None and not self._sessions.reached and table.peers:
+            found[""] = f"no bfdd answers at {self._sessions.socket}"
+        return found | self._holder.problems
 
 
 def _now() -> float:

@@ -30,7 +30,7 @@ Text = dict[str, str]
 UNREAD: Final = "kubectl.kubernetes.io/last-applied-configuration"
 LONGEST: Final = 64
 """Characters of a text that may be worth sharing."""
-MOST: Final = 1 << 16
+MOST: Final = 1 << 13
 """Texts that are remembered; then they are forgotten, and what is shared stays shared."""
 TEXTS: Final[dict[type[Struct], tuple[str, ...]]] = {
     ServiceSpec: (

@@ -5,7 +5,7 @@ from fairlead.cli.demo.kernel import TABLE
 from fairlead.cli.demo.kubernetes.failures import TARGETS
 from fairlead.cli.demo.kubernetes.languages import ONE, TWO
 from fairlead.cli.demo.kubernetes.refusal import THREE
-from fairlead.cli.demo.kubernetes.site import SYSTEM, Site
+from fairlead.cli.demo.kubernetes.site import LONG, SYSTEM, Site
 from fairlead.cli.demo.traffic import Target, ask, tell
 from fairlead.lab.probe import Answer, Outcome
 
@@ -22,16 +22,24 @@ def clean(site: Site) -> None:
         screen.request(target, tell(_unanswered(site, target)))
     site.show("-n", SYSTEM, "delete", "daemonset,deployment", "--all")
     site.until(
-        lambda: _tables(site), lambda seen: not seen, expected=f"no node has a table {TABLE}"
+        lambda: _tables(site),
+        lambda seen: not seen,
+        expected=f"no node has a table {TABLE}",
+        patience=LONG,
     )
     screen.note(f"no node has an address or a table of Fairlead's: {', '.join(site.nodes)}")
 
 
 def _unanswered(site: Site, target: Target) -> Outcome:
-    """Wait until nobody answers: the client remembers where the VIP was, and kube-proxy there needs
-    a moment to let go of it."""
+    """Wait until nobody answers whom the client finds anew: where the VIP was, kube-proxy needs a
+    moment to let go of it."""
+
+    def look() -> Outcome:
+        site.client.ip("neigh", "flush", "dev", "lan")
+        return ask(site.client, target)
+
     return site.until(
-        lambda: ask(site.client, target),
+        look,
         lambda seen: not isinstance(seen, Answer),
         expected=f"no answer from {target}",
     )

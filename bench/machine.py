@@ -1,0 +1,60 @@
+"""What else the machine does while something is measured: a figure of a busy machine says less."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+MUCH = 10.0
+"""Percent of the machine; if others use more, that is said."""
+
+
+class Others:
+    """``percent``: the share of all cores that went to processes other than those named."""
+
+    def __init__(self) -> None:
+        self.percent = 0.0
+
+
+@contextmanager
+def others(*pids: int) -> Iterator[Others]:
+    """Measures during the block; the processes must live to its end, and this one counts as
+    named."""
+    found = Others()
+    start, busy, own = time.monotonic(), _busy(), _own(pids)
+    yield found
+    foreign = _busy() - busy - (_own(pids) - own)
+    cores = (os.cpu_count() or 1) * (time.monotonic() - start)
+    found.percent = max(0.0, 100 * foreign / cores)
+    if found.percent > MUCH:
+        text = f"others used {found.percent:.0f} % of the machine meanwhile"
+        print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time that a process used so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_mb(pid: int, what: str = "VmRSS") -> float:
+    """A size from ``/proc/PID/status``, in MB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(what)
+
+
+def _own(pids: Iterable[int]) -> float:
+    return sum(map(cpu_seconds, {os.getpid(), *pids}))
+
+
+def _busy() -> float:
+    """Seconds that all cores were busy since the machine started."""
+    user, nice, system, _idle, _wait, *more = (
+        Path("/proc/stat").read_text().split("\n")[0].split()[1:]
+    )
+    return sum(map(int, (user, nice, system, *more[:3]))) / TICKS
