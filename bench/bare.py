@@ -95,13 +95,14 @@ def _pair(base: str, meta: _Meta, number: int) -> Pair:
     return Pair(
         (
             URL(f"{base}{VIPS}?{query}", encoded=True),
-            virtualips.body_of(str(address), _spec(str(address), meta.name)),
+            virtualips.body_of(str(address), spec_of(str(address), meta.name)),
         ),
         (URL(f"{base}{SERVICES}/{meta.name}/status?{query}&force=true", encoded=True), body),
     )
 
 
-def _spec(address: str, name: str) -> VirtualIPSpec:
+def spec_of(address: str, name: str, home: str = "node-1") -> VirtualIPSpec:
+    """The VirtualIP of a Service, as a controller writes it."""
     group = GroupKey("fairlead", "service", "default", name)
     return VirtualIPSpec(
         address=address,
@@ -109,7 +110,7 @@ def _spec(address: str, name: str) -> VirtualIPSpec:
         pool="pool",
         members=(f"Service/default/{name}",),
         listeners=(VirtualIPListener("TCP", 80, f"default/{name}"),),
-        home=("node-1",),
+        home=(home,),
     )
 
 

@@ -12,16 +12,19 @@ also has its VirtualIP and its status, from what a controller wrote about the fi
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 
 from bench.etcd import Entry, Etcd
-from bench.kubernetes_process import controller, cpu_seconds
+from bench.kubernetes_process import Process, controller
+from bench.machine import cpu_seconds
+from fairlead.lab import Host
 from fairlead.lab.errors import LabError
 from fairlead.lab.kubernetes import ControlPlane
+from fairlead.lab.kubernetes.place import Machine, Place
 from fairlead.publish.crds import ako_definitions, definitions
 
 API_SERVER = "kube-apiserver"
@@ -46,20 +49,28 @@ class Cluster(NamedTuple):
     control: ControlPlane
     etcd: Etcd
     services: int
+    place: Place
+
+    def controller(self) -> Process:
+        """A controller for it."""
+        return controller(self.control, self.place)
 
 
 @contextmanager
-def cluster(services: int, *, settled: bool = False) -> Iterator[Cluster]:
-    """A cluster with so many Services that wait, or that are served already."""
-    with ControlPlane(controllers=()) as control:
+def cluster(services: int, *, settled: bool = False, host: Host | None = None) -> Iterator[Cluster]:
+    """A cluster with so many Services that wait, or that are served already; on this machine, or on
+    a host of a lab."""
+    machine = Machine()
+    place = host or machine
+    with closing(machine), ControlPlane(controllers=(), host=host) as control:
         etcd = Etcd(control)
         _prepare(control)
         if settled:
-            with controller(control) as process:
+            with controller(control, place) as process:
                 process.wait_led()
                 _wait_served(control)
         _fill(control, etcd, services)
-        yield Cluster(control, etcd, services)
+        yield Cluster(control, etcd, services, place)
         etcd.close()
 
 

@@ -6,17 +6,15 @@ import http.client
 import os
 import re
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import fairlead
 from bench.machine import cpu_seconds, memory_mb
 from fairlead.lab.kubernetes import ControlPlane
+from fairlead.lab.kubernetes.place import Place
 
 LEADS = re.compile(r"^fairlead_leader 1(\.0)?$", re.MULTILINE)
 DONE = re.compile(r"^fairlead_queue_depth 0(\.0)?$", re.MULTILINE)
@@ -25,15 +23,15 @@ DONE = re.compile(r"^fairlead_queue_depth 0(\.0)?$", re.MULTILINE)
 class Process:
     """``fairlead`` with these arguments, answering probes; ``with`` ends it."""
 
-    def __init__(self, *arguments: str, log: Path) -> None:
+    def __init__(self, place: Place, *arguments: str, log: Path) -> None:
         _compile()
-        self._log = log
-        self._port = _free_port()
+        self._place, self._log = place, log
+        self._port = place.call(_free_port)
         argv = [sys.executable, "-m", "fairlead", *arguments, f"--listen=127.0.0.1:{self._port}"]
         env = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with log.open("w") as out:
             self.started = time.monotonic()
-            self._popen = subprocess.Popen(argv, stderr=out, env=env)
+            self._popen = place.popen(argv, stderr=out, env=env)
         self.pid = self._popen.pid
 
     def __enter__(self) -> Self:
@@ -57,16 +55,7 @@ class Process:
 
     def get(self, path: str) -> str:
         """What it answers; empty unless all is well."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            text = response.read().decode()
-        except OSError:
-            return ""
-        finally:
-            connection.close()
-        return text if response.status == http.client.OK else ""
+        return self._place.call(_get, self._port, path)
 
     def _led(self) -> bool:
         text = self.get("/metrics")
@@ -85,19 +74,29 @@ class Process:
         return 100 * (cpu_seconds(self.pid) - before) / seconds
 
 
-@contextmanager
-def controller(control: ControlPlane, *arguments: str) -> Iterator[Process]:
+def controller(control: ControlPlane, place: Place) -> Process:
     """``fairlead controller`` for that control plane."""
     own = ("controller", f"--kubeconfig={control.kubeconfig}", "--namespace=default")
-    log = control.directory / "logs" / "fairlead-controller.log"
-    with Process(*own, *arguments, log=log) as process:
-        yield process
+    return Process(place, *own, log=control.directory / "logs" / "fairlead-controller.log")
 
 
 @functools.cache
 def _compile() -> None:
     """An installed program has its byte code."""
     compileall.compile_dir(Path(fairlead.__file__).parent, quiet=2)
+
+
+def _get(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        text = response.read().decode()
+    except OSError:
+        return ""
+    finally:
+        connection.close()
+    return text if response.status == http.client.OK else ""
 
 
 def _free_port() -> int:

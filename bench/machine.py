@@ -54,7 +54,6 @@ def _own(pids: Iterable[int]) -> float:
 
 def _busy() -> float:
     """Seconds that all cores were busy since the machine started."""
-    user, nice, system, _idle, _wait, *more = (
-        Path("/proc/stat").read_text().split("\n")[0].split()[1:]
-    )
-    return sum(map(int, (user, nice, system, *more[:3]))) / TICKS
+    whole, _, _ = Path("/proc/stat").read_text().partition("\n")
+    user, nice, system, _idle, _wait, irq, softirq, *_ = map(int, whole.split()[1:])
+    return (user + nice + system + irq + softirq) / TICKS

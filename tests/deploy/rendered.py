@@ -27,6 +27,7 @@ FREE = (
     "agent.sysctls",
     "fence.resources",
     "fence.bfd.resources",
+    "bgp.resources",
 )
 """Values that Kubernetes checks."""
 KEPT_APART = "--set=fence.existingSecret=fairlead-fence"

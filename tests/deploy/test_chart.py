@@ -3,6 +3,7 @@
 import base64
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typer.main import get_group
 
 from fairlead.cli.access import SYSTEM_NAMESPACE
 from fairlead.cli.main import app
+from fairlead.drivers.bgp import owner
 from fairlead.model.config import Config
 from fairlead.runtime.config import load_config
 from fairlead.runtime.controller.controller import ControllerOptions
@@ -27,6 +29,8 @@ VARIANTS = {
     "nft": ["--set=config.dataplane=nft"],
     "no fence": ["--set=fence.enabled=false"],
     "key kept apart": [KEPT_APART],
+    "bgp": ["--set=bgp.enabled=true"],
+    "bgp alone": ["--set=bgp.enabled=true", "--set=fence.enabled=false"],
     "assign only": ["--set=config.dataplane=none", "--set=agent.enabled=false"],
     "nothing optional": [
         "--set=networkPolicy.enabled=false",
@@ -48,6 +52,8 @@ VARIANTS = {
         '--set-json=fence.extraArgs=["--three"]',
         '--set-json=config.interfaces=["eth0"]',
         "--set=fence.key=known",
+        "--set=bgp.enabled=true",
+        '--set-json=bgp.secrets=["one","two"]',
     ],
 }
 
@@ -114,16 +120,25 @@ def test_the_controller_has_no_privileges() -> None:
     }
 
 
+BGP = "--set=bgp.enabled=true"
+FRR = "NET_BIND_SERVICE NET_RAW SETGID SETUID SYS_ADMIN"
+
+
 @pytest.mark.parametrize(
-    ("name", "capabilities"),
+    ("name", "arguments", "capabilities"),
     [
-        ("agent", "NET_ADMIN NET_RAW"),
-        ("fence", "NET_ADMIN NET_RAW"),
-        ("bfd", "NET_BIND_SERVICE NET_RAW SETGID SETUID SYS_ADMIN"),
+        ("agent", [], "NET_ADMIN NET_RAW"),
+        ("fence", [], "NET_ADMIN NET_RAW"),
+        ("bfd", [], FRR),
+        ("agent", [BGP], "DAC_OVERRIDE NET_ADMIN NET_RAW"),
+        ("fence", [BGP], "NET_ADMIN NET_RAW"),
+        ("bgp", [BGP], f"CHOWN DAC_OVERRIDE KILL NET_ADMIN {FRR}"),
     ],
 )
-def test_on_nodes_each_has_what_it_needs_and_nothing_else(name: str, capabilities: str) -> None:
-    security = _container(name)["securityContext"]
+def test_on_nodes_each_has_what_it_needs_and_nothing_else(
+    name: str, arguments: list[str], capabilities: str
+) -> None:
+    security = _container(name, *arguments)["securityContext"]
     assert security["capabilities"] == {"drop": ["ALL"], "add": capabilities.split()}
     assert security["readOnlyRootFilesystem"]
     assert not security["allowPrivilegeEscalation"]
@@ -220,6 +235,26 @@ def test_without_a_fence_nothing_of_it_is_there(argument: str) -> None:
     assert {"run", "bfd", "fence-key"}.isdisjoint(one["name"] for one in spec["volumes"])
     names = {(one["kind"], one["metadata"]["name"]) for one in objects(text)}
     assert {("Secret", "fairlead-fence"), ("Role", "fairlead-agent")}.isdisjoint(names)
+
+
+def test_agent_and_frr_meet() -> None:
+    argument = '--set-json=bgp.secrets=["uplink"]'
+    agent, daemons = (_container(name, BGP, argument) for name in ("agent", "bgp"))
+    assert daemons["command"][1:3] == ["-m", owner.__name__]
+    mounts = {one["name"]: one["mountPath"] for one in agent["volumeMounts"]}
+    assert mounts["run"] == str(owner.ROOT)
+    assert mounts["router-0"] == f"{Config().secrets}/uplink"
+    zebra = Path(daemons["command"][-1].partition("=")[2])
+    (socket,) = [one for one in _container("bfd")["command"] if one.startswith("--socket=")]
+    assert socket == f"--socket={zebra}"
+    assert mounts["bfd"] == str(zebra.parent)
+
+
+def test_who_owns_frr_has_the_options_that_it_gets() -> None:
+    argv = [sys.executable, "-m", owner.__name__, "--help"]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    options = {one.partition("=")[0] for one in _container("bgp", BGP)["command"][3:]}
+    assert options == {"--stay", "--zserv"} & set(re.findall(r"--[a-z]+", said))
 
 
 def _key(*arguments: str) -> bytes:

@@ -18,9 +18,10 @@ Right = tuple[str, str, str]
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 SHARED = f"""
     list watch: nodes endpointslices.discovery.k8s.io
-    list watch: virtualips.fairlead.dev enginegroups.fairlead.dev
+    list watch: virtualips.fairlead.dev enginegroups.fairlead.dev bgppeers.fairlead.dev
     get: namespaces/kube-system
     get: {DEFINITIONS}/virtualips.fairlead.dev {DEFINITIONS}/enginegroups.fairlead.dev
+    get: {DEFINITIONS}/bgppeers.fairlead.dev
 """
 AGENT = f"""
     {SHARED}
@@ -30,9 +31,8 @@ CELLS = "get create update: leases.coordination.k8s.io"
 CONTROLLER = f"""
     {SHARED}
     list watch: services namespaces configmaps/vcloud-ccm-configmap
-    list watch: addresspools.fairlead.dev bgppeers.fairlead.dev aviinfrasettings.ako.vmware.com
-    get: {DEFINITIONS}/addresspools.fairlead.dev {DEFINITIONS}/bgppeers.fairlead.dev
-    get: {DEFINITIONS}/aviinfrasettings.ako.vmware.com
+    list watch: addresspools.fairlead.dev aviinfrasettings.ako.vmware.com
+    get: {DEFINITIONS}/addresspools.fairlead.dev {DEFINITIONS}/aviinfrasettings.ako.vmware.com
     get create update delete: virtualips.fairlead.dev
     get patch: services
     patch: services:status addresspools.fairlead.dev:status enginegroups.fairlead.dev:status

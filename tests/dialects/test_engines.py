@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from fairlead.dialects.engines import EXCLUDED
 from fairlead.model.claim import Claims, Engine, EngineRule
+from fairlead.model.config import Config
 from fairlead.model.kube import KubeObject
 from fairlead.model.names import Ref
 from fairlead.model.verdict import State
@@ -13,7 +15,12 @@ from tests.dialects.make import claims_of, decoded
 
 
 def node(
-    name: str, address: str = "", ready: str = "True", labels: dict[str, str] | None = None
+    name: str,
+    address: str = "",
+    ready: str = "True",
+    labels: dict[str, str] | None = None,
+    *,
+    cordoned: bool = False,
 ) -> KubeObject:
     addresses = [{"type": "InternalIP", "address": address}] if address else []
     conditions = [{"type": "Ready", "status": ready}]
@@ -21,6 +28,7 @@ def node(
         {
             "kind": "Node",
             "metadata": {"name": name, "labels": labels},
+            "spec": {"unschedulable": cordoned},
             "status": {"addresses": addresses, "conditions": conditions},
         }
     )
@@ -83,6 +91,38 @@ def test_a_group_of_that_name_is_the_default() -> None:
     claims = claims_of(node("n1"), node("n2"), nobody, group("all"))
     assert engines(claims) == []
     assert engines(claims, "all") == ["n1", "n2"]
+
+
+@pytest.mark.parametrize("value", ["", "true", "false"])
+def test_a_node_that_load_balancers_leave_out_is_no_engine(value: str) -> None:
+    out = node("n1", "10.0.0.1", labels={EXCLUDED: value})
+    assert engines(claims_of(out, node("n2"))) == ["n2"]
+    everybody = claims_of(out, node("n2"), group("all"))
+    assert engines(everybody, "all") == engines(everybody) == ["n2"]
+    assert engines(claims_of(out, host="n1")) == []
+    assert ip_address("10.0.0.1") in claims_of(out).node_addresses
+
+
+def test_a_group_that_names_the_label_decides_for_itself() -> None:
+    there = {"matchExpressions": [{"key": EXCLUDED, "operator": "Exists"}]}
+    claims = claims_of(
+        node("n1", labels={EXCLUDED: ""}),
+        node("n2"),
+        group("control", nodeSelector=there),
+        group("valued", nodeSelector={"matchLabels": {EXCLUDED: ""}}),
+    )
+    assert engines(claims, "control") == engines(claims, "valued") == ["n1"]
+
+
+def test_a_cordoned_node_leaves_unless_it_is_to_serve() -> None:
+    nodes = (node("n1", cordoned=True), node("n2"))
+
+    def going(**config: Any) -> list[str]:
+        rule = claims_of(*nodes, group("all"), config=Config(**config)).engine_rules["all"]
+        return [engine.name for engine in rule.engines if engine.leaving]
+
+    assert going() == ["n1"]
+    assert going(cordoned="Serve") == []
 
 
 def test_an_alias_of_two_groups_is_the_older_ones() -> None:

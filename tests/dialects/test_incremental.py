@@ -96,9 +96,10 @@ POD = st.builds(
     READY,
 )
 NODE = st.builds(
-    lambda name, labels, address, ready: {
+    lambda name, labels, address, ready, cordoned: {
         "kind": "Node",
         "metadata": meta(name, labels=labels),
+        "spec": {"unschedulable": cordoned},
         "status": {
             "addresses": [{"type": "InternalIP", "address": address}],
             "conditions": [{"type": "Ready", "status": ready}],
@@ -108,6 +109,7 @@ NODE = st.builds(
     LABELS,
     st.sampled_from(["10.9.0.1", "10.9.0.2", "bad"]),
     READY,
+    st.booleans(),
 )
 NAMESPACE = st.builds(
     lambda name, labels, notes: {

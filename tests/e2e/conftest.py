@@ -1,5 +1,8 @@
 """One lab for all tests of a file, and in it a user and a `fairlead up` for each test."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from fairlead.lab.layout import DEFAULT_LAN
 
 from .asking import User
 from .serving import Up
+from .showing import Process, Spawn
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +51,27 @@ def up(lab: Hosts, tmp_path: Path) -> Iterator[Up]:
     yield process
     print(process.said())
     process.end()
+
+
+@pytest.fixture
+def spawn() -> Iterator[Spawn]:
+    """`spawn("demo")`: the command as a process, ended with the test."""
+    started: list[Process] = []
+
+    def start(*arguments: str) -> Process:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fairlead", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()  # not kill: it has a network to take down
+        process.communicate(timeout=30)

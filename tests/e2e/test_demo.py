@@ -3,9 +3,7 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,8 @@ from fairlead.cli.demo.traffic import Target, answered, silent
 from fairlead.cli.main import app
 from fairlead.lab import Lab, cluster
 
-Spawn = Callable[..., "subprocess.Popen[str]"]
-Process = subprocess.Popen[str]
+from .showing import Spawn, assert_gone, lab_of, mentions, read_to
+
 FACTS = [
     "sharedvip-avisvc-lb1   LoadBalancer   100.64.196.61   80/TCP    Served",
     "sharedvip-avisvc-lb2   LoadBalancer   100.64.196.61   80/UDP    Served",
@@ -34,59 +32,6 @@ FACTS = [
 ]
 
 
-@pytest.fixture
-def spawn() -> Iterator[Spawn]:
-    """`spawn("demo")`: the command as a process, ended with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fairlead", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.terminate()  # not kill: it has a network to take down
-        process.communicate(timeout=30)
-
-
-def _lab(process: Process) -> str:
-    """The name of the lab of a demo."""
-    return f"p{process.pid}n1"
-
-
-def _read_to(process: Process, text: str) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line:
-            return
-    assert process.stderr is not None
-    raise AssertionError(f"the demo ended before {text!r}: {process.stderr.read()}")
-
-
-def _assert_gone(process: Process) -> None:
-    """No namespace, no process in one, no file of the demo is left."""
-    assert not list(Path("/run/netns").glob(f"fl-{_lab(process)}-*"))
-    assert not Path("/run/fairlead-lab", _lab(process)).exists()
-    mentioning = [one for one in Path("/proc").glob("[0-9]*/cmdline") if _mentions(one, process)]
-    assert not mentioning
-
-
-def _mentions(cmdline: Path, process: Process) -> bool:
-    try:
-        return f"/{_lab(process)}/".encode() in cmdline.read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.mark.root
 def test_it_shows_everything_in_time_and_leaves_nothing(spawn: Spawn) -> None:
     started = time.monotonic()
@@ -99,14 +44,14 @@ def test_it_shows_everything_in_time_and_leaves_nothing(spawn: Spawn) -> None:
     assert max(map(len, out.splitlines())) <= 100
     assert len(out.splitlines()) <= 100
     assert err == ""
-    _assert_gone(process)
+    assert_gone(process)
 
 
 @pytest.mark.root
 def test_a_table_that_does_not_stay_ends_it_loudly(spawn: Spawn) -> None:
     process = spawn("demo")
-    _read_to(process, "3. ")
-    inside = ["ip", "netns", "exec", f"fl-{_lab(process)}-engine-1"]
+    read_to(process, "3. ")
+    inside = ["ip", "netns", "exec", f"fl-{lab_of(process)}-engine-1"]
     deleted = 0
     while process.poll() is None:
         done = subprocess.run(
@@ -122,24 +67,24 @@ def test_a_table_that_does_not_stay_ends_it_loudly(spawn: Spawn) -> None:
     assert "the demo went wrong in step 3:\n  expected: " in err
     assert "\n  seen:     " in err
     assert "Traceback" not in err
-    _assert_gone(process)
+    assert_gone(process)
 
 
 @pytest.mark.root
 def test_an_engine_that_dies_ends_it_loudly(spawn: Spawn) -> None:
     process = spawn("demo")
-    _read_to(process, "2. ")
+    read_to(process, "2. ")
     (engine,) = [
         int(one.parent.name)
         for one in Path("/proc").glob("[0-9]*/cmdline")
-        if _mentions(one, process) and b"--engine\0engine-1" in one.read_bytes()
+        if mentions(one, process) and b"--engine\0engine-1" in one.read_bytes()
     ]
     os.kill(engine, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "expected: on engine-1 fairlead up goes on" in err
     assert "ended with code -9" in err
-    _assert_gone(process)
+    assert_gone(process)
 
 
 @pytest.mark.root
@@ -148,12 +93,12 @@ def test_an_engine_that_dies_ends_it_loudly(spawn: Spawn) -> None:
 )
 def test_a_signal_ends_it_and_takes_everything_down(spawn: Spawn, number: int, code: int) -> None:
     process = spawn("demo")
-    _read_to(process, "2. ")
+    read_to(process, "2. ")
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in err
-    _assert_gone(process)
+    assert_gone(process)
 
 
 @pytest.mark.root

@@ -17,6 +17,8 @@ from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Listener, Outcome, Plan, Translation
 from fairlead.model.served import Served, ServedVip
 from fairlead.planner import compile_l2, compile_l4, delta_l2, delta_l4, serve
+from fairlead.planner.berth import chosen
+from fairlead.planner.fencing import cell_of, table_of
 
 WEB = Ref("Service", "default", "web")
 
@@ -36,18 +38,24 @@ def vip(name: str, number: int, **options: object) -> ServedVip:
     )
 
 
-def fleet(size: int, *, down: Iterable[int] = ()) -> tuple[Engine, ...]:
-    return tuple(Engine(f"n{i}", ready=i not in down, node=True) for i in range(size))
+def fleet(
+    size: int, *, down: Iterable[int] = (), leaving: Iterable[int] = ()
+) -> tuple[Engine, ...]:
+    return tuple(
+        Engine(f"n{i}", ready=i not in down, node=True, leaving=i in leaving) for i in range(size)
+    )
 
 
-def served(*vips: ServedVip, engines: tuple[Engine, ...], config: Config | None = None) -> Served:
+def served(
+    *vips: ServedVip, engines: tuple[Engine, ...], config: Config | None = None, **rule: object
+) -> Served:
     groups: dict[GroupKey, list[ServedVip]] = {}
     for one in vips:
         groups.setdefault(one.group, []).append(one)
     return Served(
         config=config or Config(),
         outcomes=Map({g: Outcome(g, (), (), vips=tuple(all_)) for g, all_ in groups.items()}),
-        engine_rules=Map({"default": EngineRule(name="default", engines=engines)}),
+        engine_rules=Map({"default": EngineRule(name="default", engines=engines, **rule)}),  # type: ignore[arg-type]
         revision=1,
     )
 
@@ -148,8 +156,75 @@ def test_roles() -> None:
     assert sorted(plan.placement.active.values()) == [("gate",), ("n0",)]
 
 
-# -- whatever an agent saw before -----------------------------------------------------------------
+# -- who leaves, and who is kept in reserve ------------------------------------------------------
 
+
+def test_who_leaves_keeps_what_nobody_else_can_hold() -> None:
+    vips = [*many(60), vip("l", 900, nodes=frozenset({"n2"})), vip("two", 901, engines=2)]
+    before = serve(served(*vips, engines=fleet(4)))
+    going = serve(served(*vips, engines=fleet(4, leaving=[2])))
+    left = {k.group.name for k, v in going.placement.active.items() if "n2" in v}
+    assert left == {"l"}
+    mine = {k.group.name for k, v in before.placement.active.items() if "n2" in v}
+    assert moves(before, going) == mine - {"l"}
+    back = serve(served(*vips, engines=fleet(4)), going)
+    assert back.placement.active == before.placement.active
+    alone = serve(served(*vips, engines=fleet(4, leaving=[2], down=[0, 1, 3])))
+    assert {v for k, v in alone.placement.active.items() if k.group.name != "l"} == {("n2",)}
+    everybody = serve(served(*vips, engines=fleet(4, leaving=range(4))))
+    assert everybody.placement.active == before.placement.active
+
+
+def test_the_buffer_holds_nothing_while_the_others_are_able_and_takes_over_what_one_had() -> None:
+    homes = [f"n{n % 4}" for n in range(200)]
+    vips = [vip(f"s{n}", n + 1, home=(home,)) for n, home in enumerate(homes)]
+    vips += [vip("new", 900), vip("guest", 901, home=("n5",))]
+
+    def plan(*, down: Iterable[int] = (), leaving: Iterable[int] = (), **rule: object) -> Plan:
+        found = served(*vips, engines=fleet(6, down=down, leaving=leaving), **rule)  # type: ignore[arg-type]
+        return serve(found)
+
+    calm = plan(buffer=2)
+    assert not {"n4", "n5"} & held(calm).keys()
+    for lost in (plan(buffer=2, down=[1]), plan(buffer=2, leaving=[1])):
+        takers = Counter(
+            lost.placement.active[k][0] for k, v in calm.placement.active.items() if v == ("n1",)
+        )
+        assert takers.keys() == {"n4", "n5"}
+        assert moves(calm, lost) == {
+            k.group.name for k, v in calm.placement.active.items() if v == ("n1",)
+        }
+    worn = plan(buffer=2, down=[1, 4, 5])
+    assert held(worn).keys() == {"n0", "n2", "n3"}
+    assert held(plan(buffer=9, down=range(1, 6))) == {"n0": len(vips)}  # one at least is none
+    stays = plan(buffer=2, failback=False).placement.active
+    assert stays[vips[-1].key] == ("n5",)
+
+
+def test_a_vip_stays_in_the_cell_that_it_is_at_home_in() -> None:
+    engines = fleet(40)
+    cells = [cell_of(e.name, [e.name for e in engines]) for e in engines]
+    for n in range(40):
+        one = vip("a", n + 1, home=(f"n{n}",))
+        (names,) = serve(served(one, engines=fleet(40, down=[n]))).placement.active.values()
+        assert names[0] in cells[n]
+
+
+def test_who_leaves_does_not_make_another_berth() -> None:
+    vips = many(40)
+    where = {f"n{n}": ip_address(f"192.0.2.{n + 1}") for n in range(3)}
+
+    def marks(leaving: Iterable[int]) -> set[str]:
+        table = table_of(
+            serve(served(*vips, engines=fleet(3, leaving=leaving))), "n0", addresses=where
+        )
+        assert table is not None
+        return {berth.mark for berth in table.berths}
+
+    assert marks([]) == marks([1]) == marks([0, 1, 2])
+
+
+# -- whatever an agent saw before -----------------------------------------------------------------
 
 
 def distinct(vips: list[ServedVip]) -> Iterable[ServedVip]:
@@ -170,13 +245,21 @@ VIP = st.builds(
     st.integers(1, 3),
     st.just(""),
 )
+SOME = st.sets(st.integers(0, 3))
 FLEET = st.builds(
-    lambda size, down: fleet(size, down=down), st.integers(0, 4), st.sets(st.integers(0, 3))
+    lambda size, down, leaving: fleet(size, down=down, leaving=leaving),
+    st.integers(0, 4),
+    SOME,
+    st.just(set()) | SOME,
 )
 WORLD = st.builds(
-    lambda vips, engines: served(*distinct(vips), engines=engines),
+    lambda vips, engines, buffer, failback: served(
+        *distinct(vips), engines=engines, buffer=buffer, failback=failback
+    ),
     st.lists(VIP, max_size=6),
     FLEET,
+    st.integers(0, 2),
+    st.booleans(),
 )
 HISTORY = st.lists(WORLD, max_size=5)
 
@@ -225,6 +308,30 @@ def test_what_an_engine_does_follows_from_what_changed(
             there = {k: row for k, row in rows.items() if row is not None}
             assert there == compile_l4(now, engine).listeners
         before = now
+
+
+@settings(max_examples=300, deadline=None)
+@given(now=WORLD, able=st.sets(st.sampled_from(["n0", "n1", "n2", "n3"]), min_size=1))
+def test_agents_and_fences_agree(now: Served, able: set[str]) -> None:
+    """Whoever a fence knows to be able: it holds what its agent thinks that it holds."""
+    rule = now.engine_rules["default"]
+    judged = replace(rule, engines=tuple(e._replace(ready=e.name in able) for e in rule.engines))
+    plan = serve(replace(now, engine_rules=Map({"default": judged})))
+    where = {e.name: ip_address(f"192.0.2.{n}") for n, e in enumerate(rule.engines, 1)}
+    going = {e.name for e in rule.engines if e.leaving}
+    for one in plan.vips():
+        agents = set(plan.placement.active[one.key])
+        if not agents & able & where.keys():
+            continue  # nobody who could: then agents go on as if all were well
+        by_fences = set()
+        for me in where.keys() & able:
+            table = table_of(plan, me, addresses=where)
+            assert table is not None
+            for berth in table.berths:
+                if one.addresses[0] in berth.addresses and me in chosen(berth, able, ()):
+                    assert berth.leaving <= going
+                    by_fences.add(me)
+        assert by_fences == agents
 
 
 # -- what the cluster's own proxy carries ---------------------------------------------------------

@@ -15,7 +15,7 @@ from fairlead.model.world import Change, World
 from fairlead.planner import differences, plan
 from fairlead.publish.contract import PlanDocument
 from fairlead.publish.document import document
-from fairlead.sources.decode import decode
+from fairlead.sources.decode import Foreign, decode
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -41,6 +41,8 @@ def settled(text: str, *, before: Ledger | None = None) -> Planned:
     changes = []
     for data in yaml.safe_load_all(text):
         item = decode(data)
+        if isinstance(item, Foreign):
+            continue  # a Deployment beside its Service
         assert isinstance(item, KubeObject), item
         changes.append(Change(item.ref, item))
     world = World(host="here").evolve(changes)

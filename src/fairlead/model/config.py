@@ -25,13 +25,15 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     ``handle_unclassed``: serve Services without a class.
     ``load_balancer_class_*`` are kube-vip's. ``release_after``: seconds for which an address is
     kept for the return of a deleted Service. ``tombstones``: how many released addresses a pool
-    remembers. ``dataplane``: who carries the traffic of VIPs: ``nft`` is ours; ``cluster`` is
+    remembers. ``secrets``: the directory with the passwords of BGP routers.
+    ``dataplane``: who carries the traffic of VIPs: ``nft`` is ours; ``cluster`` is
     kube-proxy or what stands in for it, and we announce and refuse what is for no listener;
     ``none``: somebody else does both. ``partition``: what engines
     without a majority do. ``probe_seconds``: how long to ask who else has an address
     before it is taken for the first time. ``node_patience_seconds``: how long a Node must be not
     ready before its VIPs move. ``cordoned``: whether a Node that takes no new pods goes on serving,
-    or leaves its VIPs to others as far as there are any.
+    or leaves its VIPs to others as far as there are any. ``vip_host``: write on Services which
+    engine has their address, as kube-vip does.
     """
 
     service_type: ServiceType = "ClusterIP"
@@ -46,8 +48,10 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     release_after: Annotated[float, Check(ge=0)] = 0.0
     tombstones: Annotated[int, Check(ge=0)] = 1024
     interfaces: tuple[str, ...] = ()
+    secrets: str = "/etc/fairlead/secrets"
     dataplane: Dataplane = "nft"
     partition: Partition = "consistent"
     probe_seconds: Annotated[float, Check(ge=0.02, le=10)] = 0.5
     node_patience_seconds: Annotated[float, Check(ge=0, le=3600)] = 15.0
     cordoned: Cordoned = "Leave"
+    vip_host: bool = False

@@ -118,13 +118,15 @@ class Placement(Struct, frozen=True):
 
     ``active``: VIP -> engines. ``loads``: engine -> the VIPs it holds; the engine ``""`` has those
     that nobody can hold. ``away``: engine that is not ready -> the VIPs it held when it was last.
-    ``counts``: engine group -> its number of VIPs.
+    ``counts``: engine group -> its number of VIPs. ``homes``: where VIPs were published to be at
+    home, for a plan that has no other memory.
     """
 
     active: Map[VipKey, tuple[str, ...]] = Map()
     loads: Map[str, Map[VipKey, int]] = Map()
     away: Map[str, Map[VipKey, int]] = Map()
     counts: Map[str, int] = Map()
+    homes: Map[VipKey, tuple[str, ...]] = Map()
 
 
 class Cursor(NamedTuple):

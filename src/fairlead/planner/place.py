@@ -151,7 +151,9 @@ class Seating:
         self.active = before.active.mutate()
         self.counts = before.counts.mutate()
         self.away = before.away
+        self.homes = before.homes
         self._before = before
+        self._returned: dict[VipKey, str] = {}
         self._rosters: dict[tuple[str, Role], Roster] = {}
         self._loads: dict[str, MapMutation[VipKey, int]] = {}
 
@@ -167,24 +169,38 @@ class Seating:
     def seat(self, vip: Vip) -> None:
         """Place a new VIP, or one whose engines may have changed; it stays where it may stay."""
         present = self.active.get(vip.key)
+        known = present or ()
         if present is None:
             self.counts[vip.engine_group] = self.counts.get(vip.engine_group, 0) + 1
+            known = self.homes.get(vip.key, ())
         rule = self.rules.get(vip.engine_group)
-        chosen = self._choose(vip, rule, present or ()) if rule else ()
+        chosen = self._choose(vip, rule, known) if rule else ()
+        if present is None and known:
+            self._miss(vip, known, chosen)
         if chosen != present:
             self._move(vip.key, present, chosen)
 
+    def is_new(self, vip: Vip) -> bool:
+        """Whether nobody knows where it was before."""
+        return vip.key not in self.active and vip.key not in self.homes
+
+    def _miss(self, vip: Vip, home: Order, chosen: Order) -> None:
+        """It returns to those at home who cannot hold it now."""
+        for name in set(home) - set(chosen):
+            empty: Map[VipKey, int] = Map()
+            self.away = self.away.set(name, self.away.get(name, empty).set(vip.key, 1))
+
     def send_home(self, vip: Vip) -> None:
-        """Give a VIP back to an engine that returned, if it prefers that to the present one."""
+        """Give a VIP back to the engine that had it and returned, if it still may."""
         rule = self.rules.get(vip.engine_group)
         present = self.active.get(vip.key, ())
-        if rule is None or not present:
+        engine = self._returned.get(vip.key, NOBODY)
+        if rule is None or engine in present:
             return
-        order, _ = candidates(vip, self._roster(rule, vip.role))
-        chosen = self._choose(vip, rule, ())
-        rank = {name: n for n, name in enumerate(order)}
-        if max(rank[n] for n in chosen) < max(rank.get(n, len(order)) for n in present):
-            self._move(vip.key, present, chosen)
+        order, able = candidates(vip, self._roster(rule, vip.role))
+        if engine in able and engine in order:
+            kept = present[: scale_of(vip, rule) - 1]
+            self._move(vip.key, present, (*kept, engine))
 
     def _choose(self, vip: Vip, rule: EngineRule, present: Sequence[str]) -> Order:
         roster = self._roster(rule, vip.role)
@@ -261,7 +277,9 @@ class Seating:
             for engine in willing(now.engines) - willing(was.engines):
                 lost.update(self._before.loads.get(NOBODY, Map()))
                 if now.failback:
-                    home.update(self.away.get(engine, Map()))
+                    returned = self.away.get(engine, Map())
+                    self._returned.update(dict.fromkeys(returned, engine))
+                    home.update(returned)
                 self.away = self.away.delete(engine) if engine in self.away else self.away
         return lost, home - lost
 

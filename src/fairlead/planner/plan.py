@@ -99,11 +99,11 @@ class _Draft:
             for vip in outcome.vips:
                 if not self._still(vip):
                     seating.leave(vip)
-        # In order of their keys, as they were opened: a bounded load makes each placement depend on
-        # those before.
-        for key in self.cases:
-            for vip in self.outcomes[key].vips:
-                seating.seat(vip)
+        # First those that have a place, then in order of their keys, as they were opened: a bounded
+        # load makes each placement depend on those before.
+        vips = [vip for key in self.cases for vip in self.outcomes[key].vips]
+        for vip in sorted(vips, key=seating.is_new):
+            seating.seat(vip)
         return self._close(seating, changed=None)
 
     def _still(self, vip: Vip) -> bool:

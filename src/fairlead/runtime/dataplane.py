@@ -12,8 +12,8 @@ from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import Code
 from fairlead.runtime.health import DriverHealth
-from fairlead.runtime.lanes import L2Lane, L4Lane, Target
-from fairlead.runtime.planes import Planes, failures_of
+from fairlead.runtime.lanes import Addresses, BgpLane, L2Lane, L4Lane, Target
+from fairlead.runtime.planes import Planes, Speaker, failures_of
 from fairlead.runtime.reconcile import ROUND_SHARE, AnyReconciler, Reconciler, Surroundings
 from fairlead.runtime.verdicts import Impediment
 
@@ -55,8 +55,8 @@ class DataPlane:
             L4Lane(self._engine),
             planes.l4,
             Surroundings(
-                other=lambda: self._l2.in_place,
-                progress=lambda: self._moved(self._l2),
+                other=self._elsewhere,
+                progress=lambda: self._moved(*self._announcers),
                 health=self._health,
                 disturbed=planes.disturbed,
             ),
@@ -78,7 +78,33 @@ class DataPlane:
             every=rounds.every,
             share=rounds.share,
         )
-        self.loops = (self._l4, self._l2)
+        self._announcers: tuple[AnyReconciler, ...] = (self._l2,)
+        if planes.bgp is not None:
+            self._announcers = (self._l2, self._routed(planes.bgp, rounds))
+        self.loops = (self._l4, *self._announcers)
+
+    def _routed(self, speaker: Speaker, rounds: Rounds) -> AnyReconciler:
+        return Reconciler(
+            BgpLane(self._engine),
+            speaker,
+            Surroundings(
+                other=lambda: self._l4.in_place,
+                progress=lambda: self._moved(self._l4),
+                health=self._health,
+                disturbed=speaker.disturbed,
+            ),
+            every=rounds.every,
+            share=rounds.share,
+        )
+
+    def _elsewhere(self) -> Addresses | None:
+        """The addresses that are announced in any way; None when that is not known."""
+        found: set[IPAddress] = set()
+        for loop in self._announcers:
+            if loop.in_place is None:
+                return None
+            found |= loop.in_place
+        return found
 
     def offer(self, target: Target) -> None:
         """Make this true from now on."""
@@ -107,6 +133,14 @@ class DataPlane:
         return (self._l2.in_place if self.loops else None) or set()
 
     @property
+    def announced(self) -> set[IPAddress]:
+        """The addresses that this host has on its LANs or tells routers of; do not change it."""
+        announcers = self.loops[1:]
+        if len(announcers) == 1:
+            return self.in_place
+        return set().union(*(loop.in_place or () for loop in announcers))
+
+    @property
     def listening(self) -> set[IPAddress] | None:
         """The addresses whose listeners are in place; None while that is not known."""
         return self._l4.in_place if self.loops else None
@@ -123,21 +157,23 @@ class DataPlane:
         conflicts = {one.address: one for one in planes.l2.conflicts()} if planes else {}
         if not failing and not conflicts:
             return ()
-        failures = {one.address: one for one in failures_of(self._l2.error)}
         found = []
-        for address in sorted(self._l2.missing(plan), key=lambda a: (a.version, int(a))):
-            if address in conflicts:
-                found.append(_contested(conflicts[address]))
-            elif address in failures:
-                _, interface, problem = failures[address]
-                found.append(_unserved(address, self._engine, f"{interface}: {problem}"))
-            elif failing and not failures:
-                why = f"the {failing[0].name} driver fails: {failing[0].error}"
-                found.append(_unserved(address, self._engine, why))
+        for loop in self._announcers:
+            failures = failures_of(loop.error)
+            blamed = [one for one in failing if one.name in (self._l4.name, loop.name)]
+            for address in sorted(loop.missing(plan), key=lambda a: (a.version, int(a))):
+                if address in conflicts:
+                    found.append(_contested(conflicts[address]))
+                elif address in failures:
+                    found.append(_unserved(address, self._engine, failures[address]))
+                elif blamed and not failures:
+                    why = f"the {blamed[0].name} driver fails: {blamed[0].error}"
+                    found.append(_unserved(address, self._engine, why))
         return tuple(found)
 
-    def _moved(self, other: AnyReconciler) -> None:
-        other.nudge()
+    def _moved(self, *others: AnyReconciler) -> None:
+        for other in others:
+            other.nudge()
         self._progress()
 
 

@@ -1,14 +1,14 @@
 """What the reconcile loop must know of each kind of data plane, as pure functions.
 
-Two loops run beside each other, and order matters between them: listeners exist before their
-address is announced, and an address is let go before its listeners are. So each lane splits its
-changes into what may be made now and what waits for the other::
+Loops run beside each other, and order matters between them: listeners exist before their address is
+announced, and an address is let go before its listeners are. So each lane splits its changes into
+what may be made now and what waits for the other::
 
-    l4   add listeners, addresses ───┐              ┌── remove addresses that l2 let go
-    l2                               └── take, let go ┘
+    l4        add listeners, addresses ───┐              ┌── remove addresses that were let go
+    l2, bgp                               └── take, let go ┘
 
-Removals by ``l2`` never wait, nor do changes on addresses that stay. What an address in ``spared``
-has is never removed: its objects could not be read, or the guard keeps it.
+Removals by ``l2`` and ``bgp`` never wait, nor do changes on addresses that stay. What an address in
+``spared`` has is never removed: its objects could not be read, or the guard keeps it.
 """
 
 from abc import ABC, abstractmethod
@@ -18,9 +18,26 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from msgspec.structs import replace
 
 from fairlead.model.addresses import IPAddress
-from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired
+from fairlead.model.desired import (
+    BgpChanges,
+    BgpDesired,
+    L2Changes,
+    L2Desired,
+    L4Changes,
+    L4Desired,
+)
 from fairlead.model.plan import Plan
-from fairlead.planner import compile_l2, compile_l4, delta_l2, delta_l4, diff_l2, diff_l4
+from fairlead.planner import (
+    compile_bgp,
+    compile_l2,
+    compile_l4,
+    delta_bgp,
+    delta_l2,
+    delta_l4,
+    diff_bgp,
+    diff_l2,
+    diff_l4,
+)
 
 Desired = TypeVar("Desired")
 Addresses = Set[IPAddress]
@@ -101,7 +118,7 @@ class Lane(ABC, Generic[Desired, Changes]):
 
 
 class L4Lane(Lane[L4Desired, L4Changes]):
-    """Listeners: ``other`` are the addresses that this host holds on its LANs."""
+    """Listeners: ``other`` are the addresses that this host announces."""
 
     def compile(self, plan: Plan) -> L4Desired:
         return compile_l4(plan, self.engine)
@@ -215,3 +232,55 @@ class FollowerL2Lane(L2Lane):
         served = {a for one in outcomes if one for vip in one.vips for a in vip.addresses}
         self._known |= changes.added & served
         return replace(changes, probe=changes.probe - served)
+
+
+class BgpLane(Lane[BgpDesired, BgpChanges]):
+    """Routed addresses: ``other`` are the addresses for which this host has listeners. Routers
+    never wait, because without an address they hear nothing; while something is spared, none is
+    dismissed."""
+
+    def compile(self, plan: Plan) -> BgpDesired:
+        return compile_bgp(plan, self.engine)
+
+    def delta(self, before: Plan, after: Plan) -> BgpChanges:
+        return delta_bgp(before, after, self.engine)
+
+    def diff(self, desired: BgpDesired, observed: BgpDesired) -> BgpChanges:
+        return diff_bgp(desired, observed)
+
+    def combine(self, older: BgpChanges, newer: BgpChanges) -> BgpChanges:
+        return BgpChanges(
+            newer.speaker or older.speaker,
+            {**older.peers, **newer.peers},
+            {**older.routes, **newer.routes},
+        )
+
+    def split(
+        self, changes: BgpChanges, *, other: Addresses | None, spared: frozenset[IPAddress]
+    ) -> Split[BgpChanges]:
+        ready = NONE if other is UNKNOWN else other
+        now = {
+            address: row
+            for address, row in changes.routes.items()
+            if (address not in spared if row is None else address in ready)
+        }
+        later = {
+            address: row
+            for address, row in changes.routes.items()
+            if row is not None and address not in ready
+        }
+        peers = {n: row for n, row in changes.peers.items() if row is not None or not spared}
+        return Split(
+            BgpChanges(changes.speaker, peers, now),
+            BgpChanges(routes=later) if later else None,
+        )
+
+    def addresses(self, state: BgpDesired) -> frozenset[IPAddress]:
+        return frozenset(state.routes)
+
+    def moved(self, changes: BgpChanges) -> tuple[Addresses, Addresses]:
+        taken = {address for address, row in changes.routes.items() if row is not None}
+        return taken, changes.routes.keys() - taken
+
+    def doubtful(self, changes: BgpChanges) -> tuple[Addresses, Addresses]:
+        return self.moved(changes)[0], NONE

@@ -25,7 +25,7 @@ from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change, World
 from fairlead.planner.serve import serve
 from fairlead.publish.kube.status import addresses_shown
-from fairlead.publish.kube.virtualips import holdings_of
+from fairlead.publish.kube.virtualips import holdings_of, homes_of
 from fairlead.runtime.config import config_of
 from fairlead.runtime.controller.decision import Decision, Start
 from fairlead.runtime.controller.intake import watches
@@ -154,7 +154,7 @@ class Live:
         objects = [*self._published.every(VirtualIP)]
         ledger = ledger_of(holdings_of(objects).holdings, [])
         shown = {ref: addresses_shown(s.said) for ref, s in self._seen.services.items()}
-        decision = Decision(Start(self._world, ledger, shown))
+        decision = Decision(Start(self._world, ledger, shown, homes_of(objects)))
         step = decision.feed((), frozenset()).step
         return Sight(
             world=step.world,

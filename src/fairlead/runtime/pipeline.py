@@ -18,7 +18,7 @@ from fairlead.model.config import Config
 from fairlead.model.ledger import Ledger
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.objects import AddressPool
-from fairlead.model.plan import Plan
+from fairlead.model.plan import Placement, Plan
 from fairlead.model.world import Change, World
 from fairlead.planner import GuardRefusal, guard
 from fairlead.planner import plan as plan_of
@@ -78,10 +78,13 @@ class Pipeline:
         self._start(World(config=config, host=host), ledger)
 
     @classmethod
-    def over(cls, world: World, ledger: Ledger) -> "Pipeline":
-        """A pipeline whose world was read already; the first :meth:`feed` plans all of it."""
+    def over(cls, world: World, ledger: Ledger, placement: Placement | None = None) -> "Pipeline":
+        """A pipeline whose world was read already; the first :meth:`feed` plans all of it, close to
+        the ``placement`` that is known."""
         pipeline = cls.__new__(cls)
         pipeline._start(world, ledger)
+        if placement is not None:
+            pipeline._plan = Plan(placement=placement)
         return pipeline
 
     def _start(self, world: World, ledger: Ledger) -> None:

@@ -3,14 +3,25 @@ contract.
 """
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from fairlead.drivers.base import Driver, DriverError
-from fairlead.drivers.l2 import Conflict, Failure, L2Driver, L2Error
+from fairlead.drivers.bgp import BgpDriver, BgpError, House
+from fairlead.drivers.l2 import Conflict, L2Driver, L2Error
 from fairlead.drivers.l2.probe import ProbeTiming
 from fairlead.drivers.nft.driver import NftDriver
+from fairlead.model.addresses import IPAddress
 from fairlead.model.config import Config
-from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired
+from fairlead.model.desired import (
+    BgpChanges,
+    BgpDesired,
+    L2Changes,
+    L2Desired,
+    L4Changes,
+    L4Desired,
+)
+from fairlead.runtime.secrets import mounted
 
 
 class Announcer(Driver[L2Desired, L2Changes], Protocol):
@@ -21,19 +32,33 @@ class Announcer(Driver[L2Desired, L2Changes], Protocol):
         ...
 
 
+class Speaker(Driver[BgpDesired, BgpChanges], Protocol):
+    """A driver of routed addresses."""
+
+    def disturbed(self) -> bool:
+        """A cheap look whether something of it ended."""
+        ...
+
+    def close(self) -> None:
+        """Free what it uses in this process; what it announces stays announced."""
+        ...
+
+
 class Planes(NamedTuple):
-    """The drivers of one engine. ``disturbed``: a cheap look whether somebody meddled with ``l4``.
-    ``close``: frees what the drivers use in this process; the data planes stay as they are."""
+    """The drivers of one engine. ``bgp``: None where nothing is routed. ``disturbed``: a cheap look
+    whether somebody meddled with ``l4``. ``close``: frees what the drivers use in this process; the
+    data planes stay as they are."""
 
     l4: Driver[L4Desired, L4Changes]
     l2: Announcer
+    bgp: Speaker | None = None
     disturbed: Callable[[], bool] | None = None
     close: Callable[[], None] = lambda: None
 
 
-def kernel_planes(config: Config) -> Planes | None:
-    """nftables and addresses in the network namespace of this process; None where somebody else
-    serves."""
+def kernel_planes(config: Config, fence: Path | None = None) -> Planes | None:
+    """nftables, addresses and FRR in the network namespace of this process; None where somebody
+    else serves. ``fence``: the directory of a fence, whose bfdd FRR uses then."""
     if config.dataplane == "none":
         return None
     ours = config.dataplane == "nft"
@@ -41,9 +66,27 @@ def kernel_planes(config: Config) -> Planes | None:
     seconds = config.probe_seconds
     timing = ProbeTiming(interval=0.3 * seconds, wait=0.4 * seconds)
     l2 = L2Driver(interfaces=config.interfaces or None, probe=timing, ends_flows=ours)
-    return Planes(nft, l2, disturbed=nft.disturbed, close=nft.close)
+    bgp = _speaker(config, fence)
+
+    def close() -> None:
+        nft.close()
+        bgp.close()
+
+    return Planes(nft, l2, bgp, disturbed=nft.disturbed, close=close)
 
 
-def failures_of(error: DriverError | None) -> tuple[Failure, ...]:
-    """The addresses that an error is about; empty when it is about all of them."""
-    return error.failures if isinstance(error, L2Error) else ()
+def _speaker(config: Config, fence: Path | None) -> BgpDriver:
+    bfdd = None
+    if fence is not None:
+        bfdd = fence / "bfd" if (fence / "bfd").is_dir() else fence
+    return BgpDriver(house=House(bfdd=bfdd), secrets=mounted(Path(config.secrets)))
+
+
+def failures_of(error: DriverError | None) -> dict[IPAddress, str]:
+    """What an error says of single addresses; empty when it is about all of them."""
+    match error:
+        case L2Error(failures=failures):
+            return {one.address: f"{one.interface}: {one.problem}" for one in failures}
+        case BgpError(failures=failures):
+            return {one.address: one.problem for one in failures if one.address is not None}
+    return {}

@@ -1,5 +1,6 @@
 """The driver's rules, on a host in memory."""
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address
 from itertools import pairwise
 
@@ -88,8 +89,13 @@ def test_one_vip_more_costs_one_line_and_reads_nothing(
 ) -> None:
     converge(driver, FULL)
     told: list[str] = []
+
+    def tell(daemon: object, commands: Iterable[str]) -> list[str]:
+        told.extend(commands)
+        return []
+
     monkeypatch.setattr(driver.host, "read", lambda daemon: pytest.fail("it read"))
-    monkeypatch.setattr(driver.host, "tell", lambda daemon, commands: told.extend(commands) or [])
+    monkeypatch.setattr(driver.host, "tell", tell)
     new = IPv4Address("10.40.0.7")
     driver.apply(BgpChanges(routes={new: PLAIN}))
     assert [line for line in told if line.startswith("network")] == [
@@ -126,7 +132,7 @@ def test_killed_daemons_get_everything_again(driver: FakeBgpDriver) -> None:
     converge(driver, FULL)
     assert not driver.disturbed()
     for daemon in ("bgpd", "bfdd"):
-        driver.host.kill(daemon)  # type: ignore[arg-type]
+        driver.host.kill(daemon)
         assert driver.disturbed()
         converge(driver, FULL)
         assert driver.observe() == FULL
@@ -210,13 +216,17 @@ def test_a_router_that_moves_is_spoken_to_at_its_new_address(driver: FakeBgpDriv
     assert driver.observe().peers == {"tor": moved}
 
 
+def _running(driver: FakeBgpDriver) -> bool:
+    return bool(driver.host.running)
+
+
 def test_without_routers_nothing_runs(driver: FakeBgpDriver) -> None:
     converge(driver, BgpDesired())
-    assert not driver.host.running
+    assert not _running(driver)
     converge(driver, STATES[0])
-    assert driver.host.running
+    assert _running(driver)
     driver.apply(BgpChanges(peers={"tor": None}, routes={A: None}))
-    assert not driver.host.running
+    assert not _running(driver)
     assert driver.host.locals == set()
 
 

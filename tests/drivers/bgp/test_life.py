@@ -17,6 +17,7 @@ from fairlead.drivers.base import DriverError
 from fairlead.drivers.bgp import BgpDriver, House
 from fairlead.drivers.bgp import owner as owner_module
 from fairlead.lab.rhi import ROUTER, engine_address
+from fairlead.model.addresses import IPAddress
 from fairlead.model.desired import BgpChanges, BgpDesired
 from fairlead.model.peers import BgpRoute
 
@@ -156,7 +157,9 @@ def test_vips_that_come_and_go_flap_nothing(site: Site) -> None:
     engine.converge(DESIRED)
     site.reached(VIP, 1)
     before = _session(site)
-    many = {IPv4Address("10.50.0.0") + n: PLAIN for n in range(2000)}
+    many: dict[IPAddress, BgpRoute | None] = {
+        IPv4Address("10.50.0.0") + n: PLAIN for n in range(2000)
+    }
     engine.call(engine.driver.apply, BgpChanges(routes=many))
     until(lambda: _prefixes(site) == 2002, "all are there")
     engine.call(engine.driver.apply, BgpChanges(routes=dict.fromkeys(many)))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from fairlead.drivers.bgp import BgpError
 from fairlead.lab.probe import Pong, ping
 from fairlead.lab.rhi import engine_address
+from fairlead.model.addresses import IPAddress
 from fairlead.model.desired import BgpChanges, BgpDesired, BgpSpeaker
 from fairlead.model.objects import SecretKey
 from fairlead.model.peers import BgpPeer, BgpRoute
@@ -49,7 +50,7 @@ def test_labels_choose_routers_and_attributes_add_up(site: Site) -> None:
         prepend=2,
         local_preference=300,
     )
-    routes = {
+    routes: dict[IPAddress, BgpRoute] = {
         VIP: BgpRoute(labels=("green", "blue"), communities=((65001, 9),), prepend=1),
         OTHER: BgpRoute(labels=("green",)),
     }

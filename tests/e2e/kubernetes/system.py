@@ -50,8 +50,10 @@ class Controller:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, **config: object) -> None:
-        """Start it and wait until it leads."""
-        self._config.write_text(yaml.safe_dump({"dataplane": "cluster", **config}))
+        """Start it and wait until it leads. It does not remember what was released: the first free
+        address is the next one."""
+        settings = {"dataplane": "cluster", "tombstones": 0, **config}
+        self._config.write_text(yaml.safe_dump(settings))
         begun = len(self.said("leads"))
         argv = [sys.executable, "-m", "fairlead", "controller", "--config", str(self._config)]
         argv += ["--listen", "127.0.0.1:0", "--lease", "3", "--log", "json"]
@@ -142,8 +144,8 @@ class Person:
 
     def clean(self) -> None:
         """Delete what a test made, and wait until no address is left."""
-        kept = "metadata.name!=kubernetes"
-        self("delete", "services", f"--field-selector={kept}", "-n", "default")
+        self("delete", "services", "-A", "--field-selector=metadata.name!=kubernetes")
+        self("delete", "events", "-A", "--all")
         for kind in ("addresspools", "enginegroups", "aviinfrasettings"):
             self("delete", kind, "--all")
         gone = ("delete", "configmap", "vcloud-ccm-configmap", "--ignore-not-found")

@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -93,6 +94,11 @@ def edit(kubectl: Person, name: str, **spec: object) -> None:
     kubectl("patch", "service", name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
 
+def _is_warned(kubectl: Person, name: str, reason: str, message: str) -> bool:
+    """Whether an Event says that of a Service."""
+    return (reason, message) in kubectl.warnings(name)
+
+
 def share(kubectl: Person, name: str, key: str) -> None:
     """Give a Service another key, or none."""
     note = f"ako.vmware.com/enable-shared-vip{f'={key}' if key else '-'}"
@@ -124,16 +130,18 @@ def test_ako_two_services_share_a_vip_and_then_the_preferred_one(
 def test_ako_a_group_that_disagrees_is_not_served_and_every_member_hears_why(
     kubectl: Person, user: User
 ) -> None:
-    kubectl.apply("ako-shared-vip/pool.yaml", "ako-mismatch/services.yaml")
+    """The pool comes last: kubectl makes one Service after the other, and the first one alone would
+    be served at once."""
+    kubectl.apply("ako-mismatch/services.yaml")
     for name in (LB1, LB2):
         becomes("StaticAddressMismatch", kubectl.reason, name)
+    kubectl.apply("ako-mismatch/pool.yaml")
+    for name, other in ((LB1, LB2), (LB2, LB1)):
+        message = kubectl.condition(name).message
+        assert other in message
+        becomes(True, _is_warned, kubectl, name, "StaticAddressMismatch", message)
     assert kubectl.shown() == {LB1: "<pending>", LB2: "<pending>"}
     assert kubectl.ledger() == {}
-    for name, other in ((LB1, LB2), (LB2, LB1)):
-        ((reason, message),) = until("its Event", lambda n=name: kubectl.warnings(n), bool)
-        assert reason == "StaticAddressMismatch"
-        assert other in message
-        assert kubectl.condition(name).message == message
     edit(kubectl, LB2, loadBalancerIP=PREFERRED)
     kubectl.serves(**{LB1: PREFERRED, LB2: PREFERRED})
     reaches(user, PREFERRED, 80, "avi-server", "UDP")
@@ -199,11 +207,15 @@ def _status(kubectl: Person, name: str) -> str:
 
 @pytest.fixture
 def pools(kubectl: Person) -> Person:
-    """Two networks, and AKO's two Services."""
+    """Somebody with two networks."""
+    _make_pools(kubectl)
+    return kubectl
+
+
+def _make_pools(kubectl: Person) -> None:
     kubectl("apply", "-f", "-", input=_pool("blue", "100.64.196.100-100.64.196.109"))
     red = _pool("red", "100.64.196.110-100.64.196.119", networks=("avi-red",))
     kubectl("apply", "-f", "-", input=red)
-    return kubectl
 
 
 @pytest.mark.parametrize("version", ["v1beta1", "v1alpha1", "old"])
@@ -235,8 +247,7 @@ def test_a_setting_says_what_is_wrong_with_it_and_heals(pools: Person) -> None:
     assert kubectl.read("aviinfrasetting", "gold")["status"]["error"] == ""
 
 
-def test_members_with_different_settings_are_not_served(pools: Person) -> None:
-    kubectl = pools
+def test_members_with_different_settings_are_not_served(kubectl: Person) -> None:
     kubectl("apply", "-f", "-", input=_setting("gold", "avi-red"))
     kubectl("apply", "-f", "-", input=_setting("iron", "blue"))
     text = (EXAMPLES / "ako-shared-vip" / "services.yaml").read_text()
@@ -246,7 +257,9 @@ def test_members_with_different_settings_are_not_served(pools: Person) -> None:
     kubectl("apply", "-f", "-", input=text)
     for name in (LB1, LB2):
         becomes("InfraSettingMismatch", kubectl.reason, name)
-        until("its Event", lambda n=name: kubectl.warnings(n), bool)
+        message = kubectl.condition(name).message
+        becomes(True, _is_warned, kubectl, name, "InfraSettingMismatch", message)
+    _make_pools(kubectl)
     assert kubectl.ledger() == {}
     kubectl("annotate", "service", LB2, "aviinfrasetting.ako.vmware.com/name=gold", "--overwrite")
     kubectl.serves(**{LB1: "100.64.196.110", LB2: "100.64.196.110"})
@@ -318,11 +331,26 @@ def test_kube_vip_class_local_policy_dhcp_and_upnp(
         *("--type=LoadBalancer", "--name=plunder-nginx"),
     )
     kubectl("annotate", "service", "plunder-nginx", "kube-vip.io/forwardUPNP=true")
-    kubectl.serves(**shown, plunder_nginx="192.168.0.231")
-    reaches(user, "192.168.0.231", 32380, "test-deploy")
+    becomes("kube-vip", lambda: _dialects(kubectl).get("plunder-nginx", ""))
+    (vip,) = [one for one in kubectl.ledger() if one not in shown.values()]
+    kubectl.serves(**shown, plunder_nginx=vip)
+    reaches(user, vip, 32380, "test-deploy")
+
+
+def _dialects(kubectl: Person) -> dict[str, str]:
+    """By which language Services of the ledger are read."""
+    return {spec["group"]["name"]: spec["group"]["dialect"] for spec in kubectl.ledger().values()}
 
 
 # -- VMware Cloud Director -----------------------------------------------------------------------
+
+OUTCOMES = (
+    ("vcd-shared-external-ip", 0),
+    ("vcd-shared-internal-ip", 1),
+    ("vcd-internal-ip-per-port", 2),
+    ("vcd-shared-external-ip", 0),
+)
+"""The examples, and how many internal addresses each has."""
 
 
 def _page(address: str, port: int) -> str:
@@ -341,26 +369,30 @@ def _page(address: str, port: int) -> str:
 def test_vcd_an_edit_of_the_config_map_takes_effect_at_once(
     kubectl: Person, user: User, running: Running, dataplane: str
 ) -> None:
+    """With nft there is an edge, which translates; what it translates to is on the other node."""
     if dataplane == "nft":
+        kubectl("label", "node", "node-1", "fairlead.dev/role=edge")
         running.restart("nft")
     kubectl.apply("vcd-shared-external-ip/configmap.yaml", "vcd-shared-external-ip/service.yaml")
     servers = pods(kubectl, "ingress-nginx", SPACE)
-    for folder, internal in (
-        ("vcd-shared-external-ip", 0),
-        ("vcd-shared-internal-ip", 1),
-        ("vcd-internal-ip-per-port", 2),
-        ("vcd-shared-external-ip", 0),
-    ):
+    for folder, internal in OUTCOMES:
         kubectl.apply(f"{folder}/configmap.yaml")
-        becomes(internal, lambda: len([a for a in kubectl.ledger() if a != EXTERNAL]))
+        becomes(internal, lambda: len(kubectl.ledger()) - 1)
         kubectl.serves(SPACE, **{INGRESS: EXTERNAL})
-        for port in (80, 443):
-            answer = ("an answer", lambda p=port: user.host.call(_page, EXTERNAL, p))
-            until(*answer, lambda who: who in servers)
-        translations = kubectl.ledger()[EXTERNAL].get("translations", ())
+        ledger = kubectl.ledger()
+        translations = ledger[EXTERNAL].get("translations", ())
         assert len(translations) == (2 if internal else 0)
-        assert len({step["internal"] for step in translations}) == internal
-    kubectl("delete", "service", INGRESS, "-n", SPACE)
+        assert {step["internal"] for step in translations} == ledger.keys() - {EXTERNAL}
+        if dataplane == "nft":
+            outer = "node-1" if internal else "node-2"
+            for vip in ledger:
+                becomes({outer if vip == EXTERNAL else "node-2"}, holders, running.agents, vip)
+        for port in (80, 443):
+            answer = partial(user.host.call, _page, EXTERNAL, port)
+            until("an answer", answer, lambda who: who in servers)
+    if dataplane == "nft":
+        kubectl("label", "node", "node-1", "fairlead.dev/role-")
+        running.restart("cluster")
 
 
 # -- without a class -----------------------------------------------------------------------------

@@ -26,7 +26,7 @@ ANSWER_SHARE = 0.3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaOptions:
     """``access``: as whom and which way, when not as the admin; ``reading``: another way to read
-    than to write; ``refused`` and ``disputed``: see
+    than to write; ``refused``, ``disputed`` and ``lasts``: see
     :class:`ControllerOptions`; ``around``: what writes go through."""
 
     config: Config = field(default_factory=Config)
@@ -34,6 +34,7 @@ class ReplicaOptions:
     workers: int = 16
     refused: float = 0.5
     disputed: float = 300.0
+    lasts: float = 5.0
     access: Callable[[], Access] | None = None
     reading: Callable[[], Access] | None = None
     around: Callable[[Api], Api] | None = None
@@ -79,6 +80,7 @@ class Replica:
             workers=own.workers,
             refused=own.refused,
             disputed=own.disputed,
+            lasts=own.lasts,
         )
         async with (
             write as api,

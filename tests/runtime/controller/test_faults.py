@@ -7,17 +7,19 @@ who were served before, and whom nobody touched, are not even written.
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import Any
 
 import pytest
 
 from fairlead.lab.kubernetes import ControlPlane
 from fairlead.sources.kube.resources import ADDRESS_POOLS, VIRTUAL_IPS
-from tests.sources.kube.follow import remove_definition
+from tests.sources.kube.follow import apply_definition, remove_definition
 from tests.sources.kube.proxy import answer, status_answer
 
 from .cluster import Cluster, cluster, install, run
 from .load import load, proxied, versions
 from .manifests import pool, service
+from .replica import Replica
 
 RANGE = "10.20.0.0/20"
 KEPT = [f"kept{i}" for i in range(12)]
@@ -52,20 +54,21 @@ async def breaks(plane: ControlPlane, fault: Callable[[Cluster], Awaitable[None]
         await unharmed(one, before)
 
 
-def test_the_api_server_is_killed_and_restarted(frail: ControlPlane) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_the_api_server_is_killed_and_restarted(frail: ControlPlane, times: int) -> None:
     async def fault(one: Cluster) -> None:
-        for seconds in (0.2, 3.0):
+        for number in range(times):
             frail.kill("kube-apiserver")
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(number % 3)
             frail.start("kube-apiserver")
             await asyncio.to_thread(frail.wait_ready)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.5)
 
     run(breaks(frail, fault))
 
 
 @pytest.mark.parametrize(
-    "seconds", [pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(240)]), 6]
+    "seconds", [pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(240)]), 4]
 )
 def test_etcd_stands_still(frail: ControlPlane, seconds: int) -> None:
     async def fault(one: Cluster) -> None:
@@ -80,6 +83,7 @@ def test_etcd_stands_still(frail: ControlPlane, seconds: int) -> None:
     run(breaks(frail, fault), timeout=200)
 
 
+@pytest.mark.slow
 def test_etcd_is_killed_and_restarted(frail: ControlPlane) -> None:
     async def fault(one: Cluster) -> None:
         frail.kill("etcd")
@@ -97,39 +101,45 @@ def test_watches_are_cut_in_the_middle_of_an_event(plane: ControlPlane) -> None:
             await served(one)
             before = await versions(one, KEPT)
             async with load(one):
-                for number in range(12):
+                for number in range(8):
                     proxy.cut_at = (b'"loadBalancerClass"', b'"suspended"', b'"spec"')[number % 3]
                     await asyncio.sleep(0.25)
                     if number % 4 == 3:
                         proxy.cut()
-            assert proxy.cuts > 8
+            assert proxy.cuts > 5
             await unharmed(one, before)
 
     run(scenario())
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_storm_of_errors(plane: ControlPlane, status: int) -> None:
-    """Of every three requests two fail, and then all do, for a while."""
+def test_a_storm_of_errors(plane: ControlPlane) -> None:
+    """Of every three requests two fail, one way or another, and then all do, for a while."""
 
     async def scenario() -> None:
-        async with proxied(plane) as (proxy, way), cluster(plane, RANGE, access=lambda: way) as one:
+        async with (
+            proxied(plane) as (proxy, way),
+            cluster(plane, RANGE, access=lambda: way) as one,
+        ):
             await served(one)
             before = await versions(one, KEPT)
             count, every = 0, 3
-            wait = {"Retry_After": "1"} if status == 429 else {}
-            refusal = status_answer(status, "Storm", "a storm", **wait)
+            refusals = [
+                status_answer(429, "TooManyRequests", "a storm", Retry_After="1"),
+                status_answer(500, "InternalError", "a storm"),
+                status_answer(503, "ServiceUnavailable", "a storm"),
+                status_answer(429, "TooManyRequests", "a storm"),
+            ]
 
             def storm(method: str, path: str) -> bytes | None:
                 nonlocal count
                 count += 1
-                return refusal if count % every else None
+                return refusals[count // 2 % 4] if count % every else None
 
             async with load(one):
                 proxy.answers = storm
                 await asyncio.sleep(2.0)
                 every, since = 10**9, len(proxy.requests)
-                await asyncio.sleep(2.0)
+                await asyncio.sleep(1.5)
                 hammered = len(proxy.requests) - since
                 proxy.answers = None
             # two replicas, with eleven watches each: nobody makes it worse
@@ -158,7 +168,7 @@ def test_answers_that_are_no_answers(plane: ControlPlane) -> None:
 
             async with load(one):
                 proxy.answers = odd
-                for _ in range(8):
+                for _ in range(6):
                     await asyncio.sleep(0.25)
                     proxy.cut()  # what stopped in the middle
                 proxy.answers = None
@@ -203,6 +213,45 @@ def test_definitions_are_removed_and_installed_again(frail: ControlPlane) -> Non
     run(scenario())
 
 
+def test_an_entry_that_cannot_be_read_is_put_right(frail: ControlPlane) -> None:
+    """Somebody loosened the schema. One that bears no address of ours is left alone."""
+
+    async def scenario() -> None:
+        async with cluster(frail, "10.20.0.0/24") as one:
+            await one.create(*(service(f"s{i}") for i in range(3)))
+            first = await one.start("first")
+            await one.settled(3)
+            shown, ledger = await one.shown(), await one.virtual_ips()
+            await first.stop()
+            await asyncio.to_thread(apply_definition, frail, VIRTUAL_IPS)
+            try:
+                await spoil(one, shown["s1"][0])
+                odd = {"metadata": {"name": "odd"}, "spec": {"address": ["?"]}}
+                kind = {"apiVersion": VIRTUAL_IPS.api_version, "kind": VIRTUAL_IPS.kind}
+                await one.send("POST", one.path("VirtualIP"), kind | odd)
+                await one.start("second")
+                await one.eventually(lambda: entry_is(one, shown["s1"][0], ledger), "it is right")
+                await spoil(one, shown["s2"][0])
+                await one.eventually(lambda: entry_is(one, shown["s2"][0], ledger), "it is right")
+                assert await one.shown() == shown
+                assert "odd" in await one.virtual_ips()
+                await one.delete("VirtualIP", "odd")
+                await one.settled(3)
+            finally:
+                await asyncio.to_thread(install, frail)
+
+    run(scenario())
+
+
+async def spoil(one: Cluster, name: str) -> None:
+    spec = {"address": {"is": "none"}, "group": 7, "listeners": "none"}
+    await one.patch(one.path("VirtualIP", name), {"spec": spec})
+
+
+async def entry_is(one: Cluster, name: str, ledger: dict[str, Any]) -> bool:
+    return bool((await one.virtual_ips()).get(name) == ledger[name])
+
+
 def test_another_controller_keeps_overwriting_the_status(plane: ControlPlane) -> None:
     async def scenario() -> None:
         async with cluster(plane, RANGE) as one:
@@ -211,14 +260,14 @@ def test_another_controller_keeps_overwriting_the_status(plane: ControlPlane) ->
             await one.settled(2)
             path = one.path("Service", "fought") + "/status?fieldManager=rival"
             theirs = {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}}
-            before, until, rounds = await one.writes(), monotonic() + 5, 0
+            before, until, rounds = await one.writes(), monotonic() + 3, 0
             while monotonic() < until:
                 if (await one.shown())["fought"] != ("203.0.113.9",):
                     await one.patch(path, theirs)
                     rounds += 1
                 await asyncio.sleep(0.01)
             ours = (await one.written(before))["APPLY", "services/status"]
-            assert 3 <= ours <= 10, (ours, rounds)
+            assert 3 <= ours <= 8, (ours, rounds)
             # nobody else waits for it, and when the other one stops it is put right
             await one.create(service("new"))
             await one.address("new", within=2)
@@ -235,7 +284,7 @@ def test_a_service_is_edited_a_hundred_times_a_second(plane: ControlPlane) -> No
             await one.start()
             await one.settled(2)
             shown, before = await one.shown(), await one.writes()
-            edits, port, until = 0, 0, monotonic() + 3.0
+            edits, port, until = 0, 0, monotonic() + 2.0
             while monotonic() < until:
                 begun = monotonic()
                 port = 1000 + edits
@@ -255,7 +304,7 @@ def test_a_service_is_edited_a_hundred_times_a_second(plane: ControlPlane) -> No
             # a conflict costs another look, and an edit at most two statuses
             assert made["APPLY", "services/status"] <= edits
             assert made["DELETE", "virtualips"] == made["POST", "virtualips"] == 0
-            assert edits > 30
+            assert edits > 20
             (replica,) = one.leaders
             assert not replica.failures
 
@@ -263,7 +312,7 @@ def test_a_service_is_edited_a_hundred_times_a_second(plane: ControlPlane) -> No
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)]), 600]
+    "count", [pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)]), 200]
 )
 def test_everything_is_deleted_at_once(plane: ControlPlane, count: int) -> None:
     async def scenario() -> None:
@@ -284,13 +333,17 @@ def test_everything_is_deleted_at_once(plane: ControlPlane, count: int) -> None:
             assert made["DELETE", "virtualips"] == count
             assert not any(refused for refused in leader.refusals)
             for replica in one.replicas.values():
-                held = replica.held()
-                assert held["virtual ips"] == held["groups"] == held["awaited"] == 0
-                assert held["services"] == 1  # the API server's own
+                await one.until(lambda r=replica: emptied(r), "it remembers nothing")  # type: ignore[misc]
             await one.create(service("again"))
             await one.settled(1)
 
     run(scenario(), timeout=500)
+
+
+def emptied(replica: Replica) -> bool:
+    held = replica.held()
+    gone = held["virtual ips"] == held["groups"] == held["awaited"] == 0
+    return gone and held["services"] == 1  # the API server's own
 
 
 class Fuse:

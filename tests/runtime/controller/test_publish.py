@@ -12,6 +12,7 @@ from .cluster import Cluster, addresses_of, cluster, run
 from .manifests import AKO, OURS, pool, reservation, service, shared
 
 BOTH = ("IPv4", "IPv6")
+SETTING = "aviinfrasetting.ako.vmware.com/name"
 
 
 def test_an_address_with_its_ledger_entry_status_and_condition(plane: ControlPlane) -> None:
@@ -66,7 +67,7 @@ def test_at_rest_nothing_is_written(plane: ControlPlane) -> None:
             await one.start("b")
             await one.settled(5)
             before = await one.writes()
-            await asyncio.sleep(5)
+            await asyncio.sleep(4)
             assert not await one.written(before)
 
     run(scenario())
@@ -451,6 +452,75 @@ def test_a_pool_says_what_is_wrong_with_it(plane: ControlPlane) -> None:
             assert not await one.written(before)
 
     run(scenario())
+
+
+def test_a_setting_that_changes_moves_all_its_users_at_once(plane: ControlPlane) -> None:
+    async def scenario() -> None:
+        async with cluster(plane) as one:
+            await one.create(
+                pool("first", "192.0.2.0/24", networks=["net-1"], autoAssign=False),
+                pool("second", "198.51.100.0/24", networks=["net-2"], autoAssign=False),
+                setting("net-1"),
+            )
+            await one.create(
+                service("a", cls=AKO, annotations={SETTING: "setting"}),
+                service("b", cls=AKO, annotations={SETTING: "setting"}),
+                shared("c", "key"),
+            )
+            await one.annotate("c", **{SETTING: "setting"})
+            await one.start()
+            await one.settled(3)
+            assert all(a.startswith("192.0.2.") for (a,) in (await one.shown()).values())
+            path = one.path("AviInfraSetting", "setting")
+            await one.patch(path, {"spec": setting("net-2")["spec"]})
+
+            async def moved() -> bool:
+                shown = await one.shown()
+                return len(shown) == 3 and all(a[0].startswith("198.") for a in shown.values())
+
+            await one.eventually(moved, "all moved, and show it")
+            await one.settled(3)
+            assert not [name for name in await one.virtual_ips() if name.startswith("192.")]
+            assert (await one.get("AviInfraSetting", "setting"))["status"]["status"] == "Accepted"
+            await one.patch(path, {"spec": setting("nowhere")["spec"]})
+
+            async def rejected() -> bool:
+                status = (await one.get("AviInfraSetting", "setting"))["status"]
+                return status["status"] == "Rejected" and "nowhere" in status["error"]
+
+            await one.eventually(rejected, "it says what is wrong with it")
+            await one.settled()
+
+    run(scenario())
+
+
+def test_a_namespace_that_is_ending_is_no_failure(plane: ControlPlane) -> None:
+    """It takes no Events any more. Its Services are still there, and are served until they go."""
+
+    async def scenario() -> None:
+        async with cluster(plane, "192.0.2.0/24") as one:
+            await one.create(service("web"), service("other"))
+            replica = await one.start()
+            await one.settled(2)
+            await one.send("DELETE", f"/api/v1/namespaces/{one.namespace}")
+            await one.edit("web", loadBalancerIP="203.0.113.1")
+            await one.reason("web", "AddressNotInPool")
+            await one.settled(1)
+            assert replica.failures == []
+            await one.delete("Service", "web", "other")
+            await one.settled(0)
+            assert not await one.virtual_ips()
+
+    run(scenario())
+
+
+def setting(network: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "ako.vmware.com/v1beta1",
+        "kind": "AviInfraSetting",
+        "metadata": {"name": "setting"},
+        "spec": {"network": {"vipNetworks": [{"networkName": network}]}},
+    }
 
 
 async def to_cluster_ip(one: Cluster, name: str) -> None:

@@ -76,6 +76,10 @@ class Cell:
 
         asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
 
+    def give(self, table: Table) -> None:
+        """Have the fence of an engine go by another table."""
+        self._loop.call_soon_threadsafe(self._agents[table.me].offer, table)
+
     def detach(self, name: str) -> None:
         """The agent of an engine is gone."""
         self._loop.call_soon_threadsafe(self._tasks.pop(name).cancel)

@@ -21,6 +21,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if and .Values.agent.enabled .Values.fence.enabled (ne (.Values.config.dataplane | default "nft") "none") }}yes{{ end }}
 {{- end }}
 
+{{- /* Whether agents announce by BGP. */}}
+{{- define "fairlead.routed" -}}
+{{- if and .Values.agent.enabled .Values.bgp.enabled (ne (.Values.config.dataplane | default "nft") "none") }}yes{{ end }}
+{{- end }}
+
 {{- define "fairlead.fenceSecret" -}}
 {{ .Values.fence.existingSecret | default (printf "%s-fence" (include "fairlead.name" .)) }}
 {{- end }}

@@ -1,6 +1,6 @@
 """BGPPeer: a router that learns VIPs."""
 
-from fairlead.model.objects import BGPPeer, BGPPeerSpec
+from fairlead.model.objects import BFDTimers, BGPPeer, BGPPeerSpec
 from fairlead.publish.crds.conditions import IN_USE, WHY_NOT, status
 from fairlead.publish.crds.convert import Extras
 from fairlead.publish.crds.definition import AGE, Column, Definition, Names, Shape, definition
@@ -47,6 +47,12 @@ _EXTRAS: Extras = {
         "description": "9 by default; at least three times keepaliveSeconds.",
     },
     (BGPPeerSpec, "bfd"): {"description": "True by default: BFD tells of a dead session."},
+    (BGPPeerSpec, "bfd_timers"): {
+        "description": "How fast BFD notices, in milliseconds; 3 packets of 100 ms by default.",
+    },
+    (BFDTimers, "transmit"): {"description": "Milliseconds between packets sent; 100 by default."},
+    (BFDTimers, "receive"): {"description": "The same of packets received; 100 by default."},
+    (BFDTimers, "multiplier"): {"description": "How many packets must be missing; 3 by default."},
     (BGPPeerSpec, "communities"): {
         "description": "Sent with every VIP: a:b, a:b:c or a well-known name.",
         "maxItems": 64,

@@ -34,6 +34,9 @@ _EXTRAS: Extras = {
     (VirtualIPSpec, "announce"): {
         "description": "How the network learns of the address: l2 (the default), bgp, or none.",
     },
+    (VirtualIPSpec, "peer_labels"): {
+        "description": "Only BGPPeers with one of these labels learn it; none: all do.",
+    },
 }
 
 _COLUMNS = (

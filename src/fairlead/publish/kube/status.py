@@ -16,6 +16,7 @@ from fairlead.model.names import Ref
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import State, Verdict
 from fairlead.planner import message
+from fairlead.publish.kube.hosts import without_host
 
 CONDITION = "fairlead.dev/Served"
 MANAGER = "fairlead"
@@ -140,7 +141,11 @@ def body_of(ref: Ref, said: Said, *, uid: str, version: str, now: str) -> bytes:
 
 def stripped(service: Service) -> Service:
     """A Service as a World has it: without what changes by writing."""
-    return msgspec.structs.replace(service, metadata=bare(service.metadata), status=None)
+    meta = bare(service.metadata)
+    notes = without_host(meta.annotation_map)
+    if notes is not meta.annotation_map:
+        meta = msgspec.structs.replace(meta, annotation_map=notes)
+    return msgspec.structs.replace(service, metadata=meta, status=None)
 
 
 def bare(meta: Metadata) -> Metadata:

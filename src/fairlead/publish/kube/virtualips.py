@@ -13,7 +13,7 @@ import msgspec
 from fairlead.model.addresses import canonical, parse_address
 from fairlead.model.ledger import Assignment, Holding, Owner, Spot
 from fairlead.model.names import GroupKey, Ref, ref_of
-from fairlead.model.plan import Listener, Outcome, Plan, Vip
+from fairlead.model.plan import Listener, Outcome, Plan, Vip, VipKey
 from fairlead.model.virtualip import (
     GROUP_LABEL,
     VirtualIP,
@@ -23,6 +23,7 @@ from fairlead.model.virtualip import (
     VirtualIPTranslation,
     object_name,
 )
+from fairlead.planner.place import is_full, scale_of
 
 API_VERSION = "fairlead.dev/v1alpha1"
 Specs = dict[str, VirtualIPSpec]
@@ -152,6 +153,15 @@ def holdings_of(objects: Iterable[VirtualIP]) -> Ledgered:
             strays.append(one.name)
     holdings = {key: _holding(key, [*slots.values()]) for key, slots in kept.items()}
     return Ledgered(holdings, tuple(strays))
+
+
+def homes_of(objects: Iterable[VirtualIP]) -> dict[VipKey, tuple[str, ...]]:
+    """Where VIPs are at home; of two addresses of one, what the first says."""
+    found: dict[VipKey, tuple[str, ...]] = {}
+    for one in objects:
+        if one.spec.home:
+            found.setdefault(VipKey(one.spec.group.key, one.spec.slot), one.spec.home)
+    return found
 
 
 def spot_of(one: VirtualIP) -> Spot | None:

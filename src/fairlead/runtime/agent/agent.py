@@ -322,7 +322,7 @@ class Agent:
         while True:
             await self._stir.wait()
             self._stir.clear()
-            plan, in_place = self.plan, self.dataplane.in_place
+            plan, in_place = self.plan, self.dataplane.announced
             if plan is None:
                 continue
             if self._fence is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,7 +53,7 @@ async def agent(
     options: ServeOptions,
     *,
     report: Reporter,
-    planes: Callable[[Config], Planes | None] = kernel_planes,
+    planes: Callable[[Config], Planes | None] | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; 0, or 1 when not everything could be withdrawn.
 
@@ -63,7 +64,8 @@ async def agent(
     lock = _locked(options.state)
     drivers = None
     try:
-        drivers = planes(options.config)
+        make = planes or partial(kernel_planes, fence=options.fence)
+        drivers = make(options.config)
         with stopped_by_signals(stop):
             return await _Process(options, drivers, report).run(stop)
     finally:
@@ -162,7 +164,7 @@ class _Process:
             self._report.health(DriverHealth("engine report", not error, error, now))
 
         def holding() -> Holding:
-            held = texts(served.dataplane.in_place)
+            held = texts(served.dataplane.announced)
             return self._fence.holding(held) if self._fence is not None else Holding(held)
 
         await publish(client, self._options.engine, holding, once_each(said))

@@ -21,10 +21,11 @@ from fairlead.model.kube import (
     Pod,
     Service,
 )
-from fairlead.model.objects import EngineGroup
+from fairlead.model.objects import BGPPeer, EngineGroup
 from fairlead.model.virtualip import VirtualIP, VirtualIPGroup, VirtualIPListener
 from fairlead.sources.kube import Watch
 from fairlead.sources.kube.resources import (
+    BGP_PEERS,
     ENDPOINT_SLICES,
     ENGINE_GROUPS,
     NODES,
@@ -47,6 +48,7 @@ def watches(config: Config) -> tuple[Watch, ...]:
         watch(VIRTUAL_IPS, transform=keep),
         watch(ENGINE_GROUPS, transform=keep),
         watch(NODES, transform=keep),
+        watch(BGP_PEERS, transform=keep),
     ]
     if config.dataplane == "nft":
         found += [watch(SERVICES, transform=keep), watch(ENDPOINT_SLICES, transform=keep)]
@@ -62,7 +64,7 @@ def slices(config: Config) -> Watch | None:
 
 def needed(config: Config) -> frozenset[str]:
     """The kinds without which nothing is known; of the others it is enough to read them later."""
-    own = {VirtualIP.KIND, EngineGroup.KIND, Node.KIND}
+    own = {VirtualIP.KIND, EngineGroup.KIND, Node.KIND, BGPPeer.KIND}
     behind = {Service.KIND, EndpointSlice.KIND} if config.dataplane == "nft" else set()
     return frozenset(own | behind)
 

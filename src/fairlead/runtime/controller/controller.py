@@ -24,10 +24,12 @@ from fairlead.model.plan import Plan
 from fairlead.model.world import Change, World
 from fairlead.publish.kube.objects import use_of
 from fairlead.publish.kube.status import addresses_shown
-from fairlead.publish.kube.virtualips import holdings_of, released_of
+from fairlead.publish.kube.virtualips import holdings_of, homes_of, released_of
 from fairlead.runtime.backoff import Backoff
 from fairlead.runtime.controller.api import Api, ApiError, Unreachable
 from fairlead.runtime.controller.decision import Decided, Decision, Start, units_of
+from fairlead.runtime.controller.homes import LASTS, Homes, names_of
+from fairlead.runtime.controller.hosts import Hosts
 from fairlead.runtime.controller.leader import Leadership
 from fairlead.runtime.controller.ledger import Behind, Entries, gone_of, read_ledger
 from fairlead.runtime.controller.patience import Patience
@@ -47,6 +49,8 @@ SETTLE = 0.1
 way."""
 COUNT_EVERY = 30.0
 """Seconds between two counts of how full the pools are."""
+SETTLING = 0.5
+"""Seconds between two looks at what was taken over."""
 SOON = 0.02
 """Seconds after which a write that waits for another is tried again, at first."""
 PASSING = 5.0
@@ -85,7 +89,8 @@ class ControllerOptions:
     """``namespace`` and ``lease_name``: where the Lease is; ``lease``: its duration in seconds.
     ``workers``: how many writes are under way at once. ``refused``: seconds after which a write
     that the API server refuses for its own sake is tried again, at most; ``disputed``: after which
-    one that somebody else keeps undoing is."""
+    one that somebody else keeps undoing is. ``lasts``: seconds after which a take-over is there to
+    stay, where there is no failback."""
 
     config: Config
     identity: str
@@ -95,6 +100,7 @@ class ControllerOptions:
     workers: int = 32
     refused: float = 30.0
     disputed: float = 300.0
+    lasts: float = LASTS
 
 
 class Controller:
@@ -129,10 +135,13 @@ class Controller:
             told=lambda error: listener.failed("lease", error),
             lease=options.lease,
         )
-        writer = Writer(api, self._may_write)
+        self._writer = writer = Writer(api, self._may_write)
         services = Services(writer, self._seen, addressed=listener.addressed, told=listener.failed)
-        self._publisher = Publisher(writer, self._seen, services=services)
+        self._hosts = Hosts(writer, self._seen, wanted=options.config.vip_host)
+        self._publisher = Publisher(writer, self._seen, services=services, hosts=self._hosts)
         self._publisher.released = self._returns.since
+        self._homes = Homes(self._seen, lasts=options.lasts)
+        self._publisher.homes = self._homes.wanted
 
     @property
     def leads(self) -> bool:
@@ -153,6 +162,7 @@ class Controller:
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(self._follow())]
             others.append(tasks.create_task(self._count()))
+            others.append(tasks.create_task(self._settle()))
             others.append(tasks.create_task(self._returns.run(self._give_up)))
             others += [tasks.create_task(self._write()) for _ in range(self._options.workers)]
             election = tasks.create_task(self._elect())
@@ -188,7 +198,16 @@ class Controller:
         changes = [self._lingering(change, explicit) for change in changes]
         if changes:
             await self._decide(self._decision, changes, explicit)
+        self._moved(self._seen.holders.news())
         self._answer(parts)
+
+    def _moved(self, addresses: set[str]) -> None:
+        """Somebody else holds these."""
+        plan = self._publisher.plan
+        self._homes.look(addresses, plan)
+        if self._hosts.wanted:
+            known = (self._seen.vips.get(name) for name in names_of(addresses))
+            self.work.add(vip.group for vip in known if vip is not None)
 
     def _defined(self, changes: list[Change], explicit: frozenset[Ref]) -> Iterator[Change]:
         """The changes without objects that only went with their definition: nobody deleted them,
@@ -223,8 +242,10 @@ class Controller:
         self._take(await undisturbed(decision.feed, changes, explicit), started)
 
     def _take(self, decided: Decided, started: float) -> None:
-        step = decided.step
+        step, before = decided.step, self._publisher.plan
         self._publisher.plan = step.plan
+        if step.plan.claims.engine_rules is not before.claims.engine_rules:
+            self._homes.look(self._seen.holders.all(), step.plan)
         self.work.add(decided.keys)
         self._listener.decided(step.plan, monotonic() - started)
         if step.refused != self._withheld:
@@ -260,6 +281,7 @@ class Controller:
             self._decision = None
         self._term = 0
         self.work.clear()
+        self._homes.clear()
 
     async def _start(self, term: int) -> None:
         """Begin to lead: read the ledger, decide everything, write what differs."""
@@ -267,6 +289,7 @@ class Controller:
         entries = await read_ledger(self._api)
         self._notice(entries)
         ledger = ledger_of(holdings_of(entries.objects).holdings, [])
+        homes = homes_of(entries.objects)
         known = released_of(entries.objects)
         del entries
         explicit = await self._absent(ledger, known)
@@ -276,6 +299,7 @@ class Controller:
             self._world.evolve([*waiting, *over]),
             ledger,
             {ref: addresses_shown(s.said) for ref, s in self._seen.services.items()},
+            homes,
         )
         decision = await undisturbed(Decision, start)
         decided = await undisturbed(decision.feed, (), explicit)
@@ -299,6 +323,13 @@ class Controller:
         found = ((ref, self._world.service(ref)) for ref in members if ref in services)
         idle = {ref for ref, one in found if one is None or one.spec.type != BALANCED}
         return gone | idle | known.keys()
+
+    async def _settle(self) -> None:
+        """Where a VIP has been for a while it is at home, if there is no failback."""
+        while True:
+            await asyncio.sleep(SETTLING)
+            if self._decision is not None:
+                self.work.add(self._homes.due(self._publisher.plan))
 
     async def _count(self) -> None:
         """How full the pools are, now and then."""
@@ -349,17 +380,18 @@ class Controller:
 
     async def _write(self) -> None:
         while True:
-            # also where nothing is to be written: the same loop renews the Lease
-            await asyncio.sleep(0)
             wait = self._resume_at - monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
                 continue
             key = await self.work.next()
+            sent = self._writer.sent
             try:
                 await self._try(key)
             finally:
                 self.work.done(key)
+            if sent == self._writer.sent:
+                await asyncio.sleep(0)  # nothing was written, but the same loop renews the Lease
 
     async def _try(self, key: object) -> None:
         assert isinstance(key, GroupKey | Ref)

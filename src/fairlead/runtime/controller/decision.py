@@ -4,16 +4,17 @@ It starts from the published ledger (VirtualIPs), completed from what Services s
 another leader, or another implementation's cluster changes no address.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from immutables import Map
 from msgspec import Struct
 
 from fairlead.dialects.translate import translate
 from fairlead.model.addresses import IPAddress
 from fairlead.model.ledger import Ledger
 from fairlead.model.names import GroupKey, Ref
-from fairlead.model.plan import Plan
+from fairlead.model.plan import Placement, Plan, VipKey
 from fairlead.model.world import Change, World
 from fairlead.planner.adopt import adopted, families_of
 from fairlead.runtime.pipeline import Pipeline, Step
@@ -30,11 +31,13 @@ class Decided(NamedTuple):
 
 
 class Start(Struct, frozen=True):
-    """What a new leader starts from. ``shown``: the addresses in the status of Services."""
+    """What a new leader starts from. ``shown``: the addresses in the status of Services;
+    ``homes``: where VIPs are at home, as it was published."""
 
     world: World
     ledger: Ledger
     shown: dict[Ref, tuple[IPAddress, ...]]
+    homes: Mapping[VipKey, tuple[str, ...]] = {}
 
 
 class Decision:
@@ -42,7 +45,8 @@ class Decision:
 
     def __init__(self, start: Start) -> None:
         ledger = _completed(start)
-        self._pipeline = Pipeline.over(start.world, ledger)
+        homes = Placement(homes=Map(start.homes))
+        self._pipeline = Pipeline.over(start.world, ledger, homes)
         self._plan: Plan | None = None
 
     def feed(self, changes: Iterable[Change], explicit: frozenset[Ref]) -> Decided:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fairlead.dialects.vcd import CONFIG_MAP
 from fairlead.model.config import Config
 from fairlead.model.kube import AviInfraSetting, EndpointSlice, Pod
-from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
+from fairlead.model.objects import AddressPool, BGPPeer, Engine, EngineGroup
 from fairlead.model.virtualip import VirtualIP
 from fairlead.runtime.controller.arrivals import Arrivals
 from fairlead.runtime.controller.keep import Keep
@@ -24,6 +24,7 @@ from fairlead.sources.kube.resources import (
     CONFIG_MAPS,
     ENDPOINT_SLICES,
     ENGINE_GROUPS,
+    ENGINES,
     NAMESPACES,
     NODES,
     PODS,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 OWN = frozenset({kind.KIND for kind in (VirtualIP, AddressPool, EngineGroup)})
 """The kinds without which there is nothing to do."""
-SPARE = frozenset({kind.KIND for kind in (EndpointSlice, Pod, BGPPeer)})
+SPARE = frozenset({kind.KIND for kind in (EndpointSlice, Pod, BGPPeer, Engine)})
 """The kinds that no address depends on: the rest works without them."""
 FOREIGN = frozenset({AviInfraSetting.KIND})
 """The kinds that a cluster may well be without."""
@@ -60,6 +61,7 @@ def watches(config: Config) -> tuple[Watch, ...]:
         watch(ENGINE_GROUPS),
         watch(VIRTUAL_IPS, transform=keep),
         watch(BGP_PEERS),
+        watch(ENGINES),
     )
     return (*found, watch(PODS)) if config.service_type == "NodePortLocal" else found
 

@@ -21,6 +21,7 @@ from fairlead.model.virtualip import VirtualIP, VirtualIPSpec
 from fairlead.publish.kube import virtualips
 from fairlead.publish.kube.status import MANAGER, addresses_shown
 from fairlead.runtime.controller.api import ApiError
+from fairlead.runtime.controller.hosts import Hosts
 from fairlead.runtime.controller.ledger import VIPS, virtual_ip_of
 from fairlead.runtime.controller.objects import Objects
 from fairlead.runtime.controller.seen import Seen, SeenVip, digest_of, seen_vip
@@ -34,13 +35,14 @@ theirs wait for each other."""
 
 class Publisher:
     """One leader's writes, by its newest ``plan``; ``released``: since when addresses are kept for
-    Services that have gone."""
+    Services that have gone; ``homes``: VirtualIPs whose home is to be another one, by name."""
 
-    def __init__(self, writer: Writer, seen: Seen, *, services: Services) -> None:
+    def __init__(self, writer: Writer, seen: Seen, *, services: Services, hosts: Hosts) -> None:
         self.plan = Plan()
         self.released: Mapping[Ref, str] = {}
+        self.homes: Mapping[str, tuple[str, ...]] = {}
         self.objects = Objects(writer, seen)
-        self._writer, self._seen, self._services = writer, seen, services
+        self._writer, self._seen, self._services, self._hosts = writer, seen, services, hosts
         self._blocked: dict[GroupKey, float] = {}
 
     async def publish(self, key: GroupKey | Ref) -> None:
@@ -52,7 +54,7 @@ class Publisher:
             await self._group(key)
             self._blocked.pop(key, None)
         elif key.kind == Service.KIND:
-            await self._services.write(key, self.plan)
+            await self._say(key)
         else:
             await self.objects.write(key, self.plan)
 
@@ -81,13 +83,17 @@ class Publisher:
             if ref.kind != Service.KIND:
                 continue
             try:
-                await self._services.write(ref, self.plan)
+                await self._say(ref)
             except ApiError as error:
                 if error.passing:
                     raise
                 failure = error
         if failure is not None:
             raise failure
+
+    async def _say(self, ref: Ref) -> None:
+        await self._services.write(ref, self.plan)
+        await self._hosts.write(ref, self.plan)
 
     def _members(self, key: GroupKey) -> dict[Ref, None]:
         outcome = self.plan.outcomes.get(key)
@@ -103,7 +109,10 @@ class Publisher:
             if seen.group != key and self._shown_by_others(seen, self._members(key)):
                 self._wait(key)
             if seen.engine_group == spec.engine_group and seen.home:
-                spec = replace(spec, home=seen.home)
+                # what has a home is served there, however full it is
+                full = spec.suspended and not spec.members
+                home = self.homes.get(name) or seen.home
+                spec = replace(spec, home=home, suspended=full)
             if seen.labelled and digest_of(spec) == seen.digest:
                 return
             if await self._update(name, spec, seen):

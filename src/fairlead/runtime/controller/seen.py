@@ -15,9 +15,12 @@ from msgspec.structs import replace
 from fairlead.model.kube import Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.virtualip import GROUP_LABEL, VirtualIP, VirtualIPSpec
+from fairlead.publish.kube.hosts import NOTHING as NO_HOST
+from fairlead.publish.kube.hosts import Host, host_shown
 from fairlead.publish.kube.objects import Told
 from fairlead.publish.kube.status import Said, shown_by
 from fairlead.publish.kube.virtualips import members_of
+from fairlead.runtime.controller.holders import Holders
 
 CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
 """The finalizer that cloud controllers put on Services; one that is gone leaves it behind."""
@@ -52,7 +55,8 @@ NOBODY = GroupKey("", "", "", "")
 
 
 class SeenService(Struct, frozen=True, gc=False):
-    """A Service as it is in the API. ``ours``: its status has something that Fairlead wrote.
+    """A Service as it is in the API. ``ours``: its status has something that Fairlead wrote;
+    ``host``: which engine it says that it is on.
 
     ``version`` is the newest that is known, from the watch or from an answer; ``taken`` is the
     newest whose spec the planner has. They differ when a write, or a look, was faster than the
@@ -66,6 +70,7 @@ class SeenService(Struct, frozen=True, gc=False):
     created: str = ""
     finalizers: tuple[str, ...] = ()
     deleting: bool = False
+    host: Host = NO_HOST
 
     @property
     def ours(self) -> bool:
@@ -99,6 +104,7 @@ def seen_service(one: Service) -> SeenService:
         meta.creation_timestamp or "",
         meta.finalizers or (),
         meta.deletion_timestamp is not None,
+        host_shown(meta),
     )
 
 
@@ -112,7 +118,8 @@ class SeenObject(Struct, frozen=True, gc=False):
 
 class Seen:
     """The tables, and their inverse: which objects a group has. ``apart``: the VirtualIPs that the
-    World knows of, because they are reservations, or cannot be read."""
+    World knows of, because they are reservations, or cannot be read. ``holders``: who holds what,
+    which concerns nobody's plan."""
 
     def __init__(self) -> None:
         self.vips: dict[str, SeenVip] = {}
@@ -120,6 +127,7 @@ class Seen:
         self.objects: dict[Ref, SeenObject] = {}
         self.names: dict[GroupKey, tuple[str, ...]] = {}
         self.apart: set[str] = set()
+        self.holders = Holders()
         self._writing: dict[str, bytes | None] = {}
         self._saying: dict[Ref, Said] = {}
 
@@ -183,7 +191,7 @@ class Seen:
             if not is_newer(now.version, before.taken):
                 return None
             if is_newer(before.version, now.version):
-                now = replace(now, version=before.version, said=before.said)
+                now = replace(now, version=before.version, said=before.said, host=before.host)
         self.services[ref] = now
         return now
 
@@ -196,6 +204,12 @@ class Seen:
         # Nothing else can have changed if the version before was the one the planner has.
         taken = version if known and known == before.taken else before.taken
         self.services[ref] = replace(before, version=version, said=said, taken=taken)
+
+    def hosted(self, ref: Ref, uid: str, version: str, host: Host) -> None:
+        """Its annotation was written."""
+        before = self.services.get(ref)
+        if before is not None and before.uid == uid and is_newer(version, before.version):
+            self.services[ref] = replace(before, version=version, host=host)
 
     def put_object(self, ref: Ref, seen: SeenObject) -> bool:
         """Take another object; False when a newer version of it is known already."""

@@ -1,7 +1,7 @@
 """A batch from the API, taken apart: what the planner reads, and what the writer must know.
 
 Status, resourceVersion and VirtualIPs never enter the World: they change with every write of ours,
-and a write must not look like a change to plan for.
+and a write must not look like a change to plan for. Nor do Engines, which follow from plans.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fairlead.model.kube import KubeObject, Service
 from fairlead.model.names import GroupKey, Ref
+from fairlead.model.objects import Engine
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change
 from fairlead.publish.kube import objects
@@ -38,6 +39,8 @@ def split(changes: Iterable[Change], explicit: frozenset[Ref], seen: Seen) -> Pa
         match change.object:
             case VirtualIP() as one:
                 _vip(change, one, seen, parts)
+            case Engine() as one:
+                seen.holders.take(one.name, one)
             case Service() as one:
                 _service(change, one, seen, parts)
             case KubeObject() as one if change.ref.kind in objects.KINDS:
@@ -89,7 +92,8 @@ def _service(change: Change, one: Service, seen: Seen, parts: Parts) -> None:
     if one.spec.type != BALANCED:
         parts.explicit.add(ref)
     shown = before.said if before is not None and before.uid == now.uid else NOTHING
-    if shown != now.said and not seen.is_own_status(ref, now.said):
+    hosted = before is not None and before.host != now.host
+    if hosted or (shown != now.said and not seen.is_own_status(ref, now.said)):
         parts.keys.append(ref)
 
 
@@ -104,6 +108,9 @@ def _object(change: Change, one: KubeObject, seen: Seen, parts: Parts) -> None:
 
 def _gone(change: Change, seen: Seen, parts: Parts) -> None:
     kind, _, name = change.ref
+    if kind == Engine.KIND:
+        seen.holders.take(name, None)
+        return
     if kind == VirtualIP.KIND:
         before = seen.drop_vip(name)
         if before is not None:

@@ -33,9 +33,11 @@ def version_in(answer: bytes) -> str:
 
 
 class Writer:
-    """Sends requests for as long as ``may_write`` says so, which is asked before each."""
+    """Sends requests for as long as ``may_write`` says so, which is asked before each. ``sent``:
+    how many so far."""
 
     def __init__(self, api: Api, may_write: Callable[[], bool]) -> None:
+        self.sent = 0
         self._api, self._may_write = api, may_write
 
     async def send(
@@ -44,4 +46,5 @@ class Writer:
         """One request. Raises :class:`NotLeader`, and what :class:`Api` raises."""
         if not self._may_write():
             raise NotLeader
+        self.sent += 1
         return await self._api.send(method, path, body, content_type=content_type)

@@ -1,0 +1,149 @@
+"""Berths change hands in agreement: who leaves hands over without a gap, who returns without a
+double; whenever tables and words arrive.
+
+A little world in which all fences are well and connected, and what they say takes its time.
+"""
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.model.addresses import IPAddress
+from fairlead.model.berth import Berth, Table
+from fairlead.model.cell import Roster, Row, Sight
+from fairlead.planner.berth import NONE, Word, berths_of, chosen, leave, stand
+
+NAMES = ("a", "b", "c")
+CELL = frozenset(NAMES)
+VIPS = {ip_address(f"192.0.2.{n}"): (*NAMES[n % 3 :], *NAMES[: n % 3]) for n in range(1, 7)}
+ADDRESSES = {name: ip_address(f"198.51.100.{n}") for n, name in enumerate(NAMES, 1)}
+
+
+def table(me: str, leaving: Iterable[str] = ()) -> Table:
+    going = frozenset(leaving)
+    return Table(
+        me=me,
+        address=ADDRESSES[me],
+        peers={name: one for name, one in ADDRESSES.items() if name != me},
+        berths=berths_of((leave(order, going), 1, vip) for vip, order in VIPS.items()),
+    )
+
+
+class Cell:
+    """Three fences. ``lag``: ticks that a word takes from one to another."""
+
+    def __init__(self, lag: dict[tuple[str, str], int]) -> None:
+        self.now = 0
+        self.lag = lag
+        self.tables = {name: table(name) for name in NAMES}
+        self.own = dict.fromkeys(NAMES, Word())
+        self.heard: dict[str, dict[str, Word]] = {name: {} for name in NAMES}
+        self.post: list[tuple[int, str, str, Word]] = []
+        self.held = {name: frozenset[IPAddress]() for name in NAMES}
+        self.run(12)
+
+    def tick(self) -> None:
+        self.now += 1
+        due = [one for one in self.post if one[0] <= self.now]
+        self.post = [one for one in self.post if one[0] > self.now]
+        for _, sender, to, word in due:
+            self.heard[to][sender] = word
+        for name in NAMES:
+            self._act(name)
+
+    def _act(self, name: str) -> None:
+        found = stand(
+            self.tables[name], sight(name), holds=self.own[name].holds, words=self.heard[name]
+        )
+        self.own[name], self.held[name] = found.word, found.addresses
+        for other in CELL - {name}:
+            self.post.append((self.now + self.lag[name, other], name, other, found.word))
+
+    def run(self, ticks: int) -> list[dict[IPAddress, int]]:
+        """How many hold each VIP, tick by tick."""
+        found = []
+        for _ in range(ticks):
+            self.tick()
+            found.append({v: sum(v in held for held in self.held.values()) for v in VIPS})
+        return found
+
+    def take(
+        self, arrivals: dict[str, int], leaving: Iterable[str]
+    ) -> Iterator[dict[IPAddress, int]]:
+        """Everybody gets a table in which these leave, each when its time has come."""
+        for tick in range(40):
+            for name, when in arrivals.items():
+                if tick == when:
+                    self.tables[name] = table(name, leaving)
+            yield from self.run(1)
+
+    def holders(self) -> dict[IPAddress, set[str]]:
+        return {vip: {n for n in NAMES if vip in self.held[n]} for vip in VIPS}
+
+
+def sight(me: str) -> Sight:
+    roster = Roster(0, CELL)
+    rows = {name: Row(1.0, CELL - {name}, roster, roster) for name in CELL - {me}}
+    return Sight(me=me, now=1.0, links=CELL - {me}, roster=roster, agreed=roster, rows=rows)
+
+
+PAIRS = [(one, other) for one in NAMES for other in NAMES if one != other]
+LAGS = st.fixed_dictionaries({pair: st.integers(1, 4) for pair in PAIRS})
+ARRIVALS = st.fixed_dictionaries({name: st.integers(0, 12) for name in NAMES})
+
+
+@settings(max_examples=60, deadline=None)
+@given(lag=LAGS, there=ARRIVALS, back=ARRIVALS, leaving=st.sets(st.sampled_from(NAMES)))
+def test_who_leaves_hands_over_without_a_gap_and_returns_without_a_double(
+    lag: dict[tuple[str, str], int],
+    there: dict[str, int],
+    back: dict[str, int],
+    leaving: set[str],
+) -> None:
+    cell = Cell(lag)
+    at_home = {vip: {order[0]} for vip, order in VIPS.items()}
+    assert cell.holders() == at_home
+    doubles = dict.fromkeys(VIPS, 0)
+    for count in cell.take(there, leaving):
+        assert min(count.values()) >= 1, "nobody had it"
+        for vip in VIPS:
+            doubles[vip] += count[vip] > 1
+    # a hand-over is one word there and one back; two of them, while the tables differ
+    assert max(doubles.values()) <= 2 * 2 * max(lag.values()) + 4
+    stays = {n for n in NAMES if n not in leaving} or CELL
+    for vip, order in VIPS.items():
+        assert cell.holders()[vip] == {next(n for n in order if n in stays)}
+    gaps = dict.fromkeys(VIPS, 0)
+    for count in cell.take(back, ()):
+        for vip in VIPS:
+            gaps[vip] += count[vip] < 1
+            assert count[vip] <= 1 or len(leaving) > 1, "two had it"
+    assert max(gaps.values()) <= 2 * max(lag.values()) + 2
+    assert cell.holders() == at_home
+
+
+@settings(max_examples=30, deadline=None)
+@given(lag=LAGS, knows=st.sampled_from(["b", "c"]))
+def test_nobody_takes_from_one_that_does_not_know_that_it_is_to_leave(
+    lag: dict[tuple[str, str], int], knows: str
+) -> None:
+    """Its agent is cut off from the API."""
+    cell = Cell(lag)
+    before = cell.holders()
+    for count in cell.take({knows: 0}, {"a"}):
+        assert set(count.values()) == {1}
+    assert cell.holders() == before
+
+
+def test_the_order_says_who_leaves_and_the_mark_does_not() -> None:
+    calm = Berth(("a", "b", "c"), frozenset())
+    going = Berth(leave(calm.order, {"a", "c", "x"}), frozenset())
+    assert going.candidates == calm.candidates
+    assert going.leaving == {"a", "c"}
+    assert not calm.leaving
+    assert going.mark == calm.mark
+    assert chosen(going, CELL, NONE) == ("b",)
+    assert chosen(going, {"a", "c"}, NONE) == ("a",)
+    assert chosen(calm, CELL, {"a"}) == ("b",)
