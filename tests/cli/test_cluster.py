@@ -177,6 +177,103 @@ def _block(lines: Iterator[str]) -> str:
     return "".join(found)
 
 
+@pytest.fixture
+def routed(cluster: ControlPlane) -> Iterator[str]:
+    """The address of a Service that is announced by BGP."""
+    where = pool("routed", "198.51.100.0/24")
+    where["spec"] |= {"announce": "bgp", "autoAssign": False}
+    item = service("routed")
+    item["metadata"]["annotations"] = {"fairlead.dev/pool": "routed"}
+    cluster.apply([where, item])
+    try:
+        yield str(eventually(lambda: address_of(cluster, "routed")))
+    finally:
+        cluster.kubectl("delete", "service", "routed")
+        cluster.kubectl("delete", "addresspool", "routed")
+
+
+def test_scale_lasts_whatever_the_controller_writes(
+    ask: Run, cluster: ControlPlane, routed: str
+) -> None:
+    def engines() -> str:
+        path = "jsonpath={.spec.engines}"
+        return cluster.kubectl("get", "fvip", routed, "-o", path).stdout or "1"
+
+    def ports() -> str:
+        path = "jsonpath={.spec.listeners[*].port}"
+        return cluster.kubectl("get", "fvip", routed, "-o", path).stdout
+
+    assert engines() == "1"
+    result = ask("scale", f"vip/{routed}", "--engines", "3")
+    assert result.exit_code == 0, result.stderr
+    assert "scaled: 3 engines (on Service/default/routed)" in result.stdout
+    assert eventually(lambda: engines() == "3")
+    (vip,) = (
+        v for v in json.loads(ask("get", "vips", "-o", "json").stdout) if "routed" in v["name"]
+    )
+    assert vip["engines"]["active"] == ["n1", "n2", "n3"]
+    more = {"spec": {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}]}}
+    cluster.kubectl("patch", "service", "routed", "--type=merge", "-p", json.dumps(more))
+    assert eventually(lambda: ports() == "80 81")
+    assert engines() == "3"
+    assert ask("scale", f"vip/{routed}", "--engines", "0").exit_code == 0
+    assert eventually(lambda: engines() == "1")
+
+
+def test_a_scale_without_effect_is_refused(ask: Run, cluster: ControlPlane, routed: str) -> None:
+    lan = ask("scale", f"vip/{address_of(cluster, 'web')}", "--engines", "2")
+    assert lan.exit_code == 2
+    assert "an address has one holder" in lan.stderr
+    none = ask("scale", "vip/203.0.113.9", "--engines", "2")
+    assert none.exit_code == 2
+    assert "there is no VirtualIP 203.0.113.9" in none.stderr
+    group = {
+        "apiVersion": "fairlead.dev/v1alpha1",
+        "kind": "EngineGroup",
+        "metadata": {"name": "default"},
+        "spec": {"maxScale": 2},
+    }
+    cluster.apply(group)
+    try:
+        much = ask("scale", f"vip/{routed}", "--engines", "3")
+        assert much.exit_code == 2
+        assert "EngineGroup default allows 2" in much.stderr
+    finally:
+        cluster.kubectl("delete", "enginegroup", "default")
+
+
+def test_engines_and_explain_say_who_holds_what(ask: Run, cluster: ControlPlane) -> None:
+    assert "HOLDS" not in ask("get", "engines").stdout
+    address = address_of(cluster, "web")
+    report = {
+        "apiVersion": "fairlead.dev/v1alpha1",
+        "kind": "Engine",
+        "metadata": {"name": "n2"},
+        "spec": {"count": 1, "holds": [address], "problems": ["192.0.2.9: used by somebody"]},
+    }
+    cluster.apply(report)
+    cluster.kubectl("cordon", "n3")
+    try:
+        engines = {e["name"]: e for e in json.loads(ask("get", "engines", "-o", "json").stdout)}
+        assert (engines["n2"]["holds"], engines["n1"]["holds"]) == (1, None)
+        assert engines["n2"]["problems"] == ["192.0.2.9: used by somebody"]
+        assert [name for name, one in engines.items() if one["leaving"]] == ["n3"]
+        table = [line.split() for line in ask("get", "engines").stdout.splitlines()]
+        assert table[0] == ["NAME", "READY", "ROLE", "ACTIVE", "STANDBY", "HOLDS", "GROUPS"]
+        assert table[2][:2] == ["n2", "True"]
+        assert table[2][5] == "1"
+        assert table[3][:2] == ["n3", "True,Leaving"]
+        for subject in ("svc/web", f"vip/{address}"):
+            told = ask("explain", subject).stdout
+            assert "Held by:    n2" in told
+            assert "its Node is cordoned" in told
+        vips = json.loads(ask("get", "vips", "-o", "json").stdout)
+        assert [v["engines"]["active"] for v in vips if address in v["addresses"]] == [["n2"]]
+    finally:
+        cluster.kubectl("uncordon", "n3")
+        cluster.kubectl("delete", "fengine", "n2")
+
+
 def test_kubectl_fairlead(cluster: ControlPlane) -> None:
     """The plugin means the cluster without saying so, in the context of KUBECONFIG."""
     path = f"{Path(sys.executable).parent}:{cluster.path}"

@@ -19,6 +19,7 @@ COMMANDS = [
     ["up"],
     ["explain"],
     ["get"],
+    ["scale"],
     ["crds"],
     ["version"],
     ["lab", "up"],

@@ -31,7 +31,8 @@ CELLS = "get create update: leases.coordination.k8s.io"
 CONTROLLER = f"""
     {SHARED}
     list watch: services namespaces configmaps/vcloud-ccm-configmap
-    list watch: addresspools.fairlead.dev aviinfrasettings.ako.vmware.com
+    list watch: addresspools.fairlead.dev aviinfrasettings.ako.vmware.com engines.fairlead.dev
+    get: {DEFINITIONS}/engines.fairlead.dev
     get: {DEFINITIONS}/addresspools.fairlead.dev {DEFINITIONS}/aviinfrasettings.ako.vmware.com
     get create update delete: virtualips.fairlead.dev
     get patch: services

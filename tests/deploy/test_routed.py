@@ -1,4 +1,4 @@
-"""BGP in pods: installed with Helm's values, announced to a real router, with a password and BFD."""
+"""BGP in pods: VIPs announced to a real router, with a password and BFD."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -16,7 +16,7 @@ from fairlead.lab.rhi import CISCO, INTERFACES, ROUTER, engine_address, route_he
 from fairlead.lab.router import Router, from_cisco
 
 from .asking import User
-from .manifests import Manifest, pod, port, service
+from .manifests import Manifest, node, pod, port, service
 from .serving import Up, becomes, until
 
 pytestmark = pytest.mark.root
@@ -55,22 +55,11 @@ def kind(name: str, version: str, spec: dict[str, Any], **more: Any) -> Manifest
     return {"apiVersion": api, "kind": what, "metadata": {"name": name, **more}, "spec": spec}
 
 
-def node(name: str, number: int) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "labels": {"se": "true"}},
-        "status": {
-            "addresses": [{"type": "InternalIP", "address": engine_address(number)}],
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    }
-
-
 def site(scale: int) -> list[Manifest]:
     """The network, the engines and the router; a VIP is on so many engines."""
+    engines, labels = list(enumerate(ENGINES, 1)), {"se": "true"}
     group = {
-        "nodeSelector": {"matchLabels": {"se": "true"}},
+        "nodeSelector": {"matchLabels": labels},
         "seGroups": ["SE-Group-AKO-CRITICAL"],
         "mode": "ActiveActive",
         "minScale": scale,
@@ -87,7 +76,7 @@ def site(scale: int) -> list[Manifest]:
         kind("critical", f"{own}/EngineGroup", group),
         kind("csr1000v", f"{own}/BGPPeer", peer),
         kind("critical.infra", "ako.vmware.com/v1alpha1/AviInfraSetting", setting),
-        *(node(name, number) for number, name in enumerate(ENGINES, 1)),
+        *(node(name, engine_address(number), labels=labels) for number, name in engines),
     ]
 
 

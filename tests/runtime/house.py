@@ -113,6 +113,10 @@ class House:
         self.lan.host = self.lan._host = before_lan.host
         self.told = Told()
 
+    def planes(self) -> Planes:
+        """What `up` drives."""
+        return Planes(self.nft, self.lan, close=self.close)
+
     def close(self) -> None:
         self.closed += 1
 
@@ -125,7 +129,7 @@ class House:
             up(
                 chosen,
                 report=self.told,
-                planes=lambda _: Planes(self.nft, self.lan, close=self.close),
+                planes=lambda _: self.planes(),
             )
         )
         try:

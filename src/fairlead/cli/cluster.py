@@ -128,7 +128,15 @@ async def _tell_unpublished(client: ApiClient, where: Where, sight: Sight) -> No
 
 
 def _view(sight: Sight, client: ApiClient) -> View:
-    decision = Decision(sight.world, sight.ledger, sight.plan, False, sight.refused)
+    decision = Decision(
+        sight.world,
+        sight.ledger,
+        sight.plan,
+        False,
+        sight.refused,
+        sight.reports,
+        sight.holders,
+    )
     return View(decision, sight.since, client.namespace)
 
 

@@ -86,14 +86,14 @@ def _explanation(ref: "Ref", decision: "Decision") -> "ExplanationEntry":
     plan = decision.plan
     if ref.kind == "VirtualIP":
         try:
-            return publish.address_explanation(plan, parse_address(ref.name))
+            return publish.address_explanation(plan, parse_address(ref.name), decision.holders)
         except ValueError as error:
             raise Failure(f"vip/{ref.name}: {error}") from None
     if ref.kind == "AddressPool":
         for pool in plan.claims.pools:
             if pool.name == ref.name:
                 return publish.pool_explanation(plan, pool)
-    entry = publish.explanation(plan, ref)
+    entry = publish.explanation(plan, ref, decision.holders)
     if entry is not None:
         return entry
     if ref.name in decision.world.tables.get(ref.kind, EMPTY).get(ref.namespace, EMPTY):

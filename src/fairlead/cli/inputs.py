@@ -18,6 +18,7 @@ from fairlead.cli.progress import progress
 from fairlead.model.addresses import canonical
 from fairlead.model.config import Config
 from fairlead.model.ledger import Ledger
+from fairlead.model.objects import EngineSpec
 from fairlead.model.plan import Plan
 from fairlead.model.world import World
 from fairlead.runtime.config import ConfigError, load_config
@@ -32,6 +33,7 @@ class Decision(NamedTuple):
     """A plan with what it was made from. ``before``: the ledger that it was made against.
     ``unreadable``: something in the files could not even be named. ``refused``: what ``up`` would
     not do before somebody confirms it; the plan is then the one that it would follow.
+    ``reports``: what the agents of a cluster say of their engines; ``holders``: who has an address.
     """
 
     world: World
@@ -39,6 +41,8 @@ class Decision(NamedTuple):
     plan: Plan
     unreadable: bool
     refused: Refused | None
+    reports: Mapping[str, EngineSpec] = {}
+    holders: Mapping[str, tuple[str, ...]] = {}
 
 
 def decide(

@@ -38,7 +38,7 @@ def listed(
             pools = inventory.pools(plan)
             return Listing(pools, lambda: tables.pools(pools))
         case What.ENGINES:
-            engines = inventory.engines(plan, result.vips)
+            engines = inventory.engines(plan, result.vips, decision.reports)
             return Listing(engines, lambda: tables.engines(engines))
         case What.REJECTIONS:
             return Listing(result.rejections, lambda: tables.rejections(result.rejections))

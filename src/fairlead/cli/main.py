@@ -13,6 +13,7 @@ from fairlead.cli.failure import Commands
 from fairlead.cli.fence import fence
 from fairlead.cli.get import get
 from fairlead.cli.plan import plan
+from fairlead.cli.scale import scale
 from fairlead.cli.up import up
 from fairlead.cli.version import version
 
@@ -33,6 +34,7 @@ app.command()(controller)
 app.command()(agent)
 app.command()(explain)
 app.command()(get)
+app.command()(scale)
 app.command()(demo)
 app.add_typer(lab.app, name="lab")
 app.command()(crds)

@@ -159,11 +159,14 @@ def _engines(plan: Plan, outcome: Outcome) -> Iterator[Candidate]:
         if rule is None:
             yield Candidate("engine", vip.engine_group, False, "no such engine group")
             continue
-        order, _ = candidates(vip, roster_of(rule, vip.role))
+        roster = roster_of(rule, vip.role)
+        order, _ = candidates(vip, roster)
         names = eligible(rule.engines, vip.role)
         active = plan.placement.active.get(vip.key, ())
         for engine in sorted(rule.engines):
             why = _why_engine(engine, vip, names, ready(rule.engines), order)
+            if engine.name in roster.buffer:
+                why += "; of the buffer: it takes over what another one loses"
             yield Candidate("engine", engine.name, engine.name in active, why)
 
 
@@ -174,6 +177,8 @@ def _why_engine(
         return f"its role is {engine.role}; this VIP is for role {vip.role}"
     if engine.name not in alive:
         return "not ready"
+    if engine.leaving:
+        return "its Node is cordoned: it keeps only what nobody else can hold"
     if vip.nodes is not None and engine.node and engine.name not in vip.nodes:
         return "externalTrafficPolicy is Local and it has no ready endpoint"
     return f"number {order.index(engine.name) + 1} in this VIP's order of preference"

@@ -1,6 +1,6 @@
 """Everything there is to say about one object, as a document and as text: ``fairlead explain``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -18,6 +18,9 @@ from fairlead.publish.document import sentence
 from fairlead.publish.tables import table
 
 NOBODY = GroupKey("", "", "", "")
+Holders = Mapping[str, tuple[str, ...]]
+"""Address -> the engines that have it."""
+NO_HOLDERS: Holders = {}
 MOST_HELD = 64
 """Addresses of a pool that are listed one by one."""
 
@@ -34,7 +37,7 @@ class CandidateEntry(Struct, frozen=True, gc=False):
 class ExplanationEntry(Struct, frozen=True, gc=False, rename={"conflicts": "with"}):
     """One object. ``members``: the objects that share its VIP, itself included. ``warnings`` do not
     change the state. ``state`` is empty for what asks for nothing, such as a pool or a free
-    address.
+    address. ``holders``: the engines that have its address, as their agents report.
     """
 
     object: str
@@ -47,11 +50,13 @@ class ExplanationEntry(Struct, frozen=True, gc=False, rename={"conflicts": "with
     hostname: str = ""
     conflicts: list[str] = []
     members: list[str] = []
+    holders: list[str] = []
     candidates: list[CandidateEntry] = []
 
 
-def explanation(plan: Plan, ref: Ref) -> ExplanationEntry | None:
-    """The explanation of an object that asks for a VIP, or that is refused; None for any other."""
+def explanation(plan: Plan, ref: Ref, holders: Holders = NO_HOLDERS) -> ExplanationEntry | None:
+    """The explanation of an object that asks for a VIP, or that is refused; None for any other.
+    ``holders``: by address, as far as that is known."""
     found = explain(plan, ref)
     if found is None:
         return None
@@ -68,20 +73,27 @@ def explanation(plan: Plan, ref: Ref) -> ExplanationEntry | None:
         hostname=spoken.hostname,
         conflicts=sorted(map(str, spoken.reason.conflicts)) if spoken.reason else [],
         members=sorted(map(str, found.members)),
+        holders=_holding(spoken.addresses, holders),
         candidates=[_candidate(candidate) for candidate in found.candidates],
     )
+
+
+def _holding(addresses: Iterable[IPAddress], holders: Holders) -> list[str]:
+    return sorted({name for one in addresses for name in holders.get(canonical(one), ())})
 
 
 def _candidate(candidate: Candidate) -> CandidateEntry:
     return CandidateEntry(candidate.kind, candidate.name, candidate.chosen, candidate.why)
 
 
-def address_explanation(plan: Plan, address: IPAddress) -> ExplanationEntry:
+def address_explanation(
+    plan: Plan, address: IPAddress, holders: Holders = NO_HOLDERS
+) -> ExplanationEntry:
     """Who has an address, or why nobody has."""
     name = f"VirtualIP/{canonical(address)}"
     for vip in plan.vips():
         if address in vip.addresses:
-            return _vip(plan, vip, name)
+            return _vip(plan, vip, name, holders)
     pools = [pool for pool in plan.claims.pools if address in pool]
     where = f"in pool {', '.join(p.name for p in pools)}" if pools else "in no pool"
     spaces = {pool.space for pool in pools} or {"default"}
@@ -96,7 +108,7 @@ def _told(plan: Plan, spot: Spot) -> str:
     return why_address(plan, spot, NOBODY, "")
 
 
-def _vip(plan: Plan, vip: Vip, name: str) -> ExplanationEntry:
+def _vip(plan: Plan, vip: Vip, name: str, holders: Holders) -> ExplanationEntry:
     """A VIP that is there, explained by its oldest member."""
     first = explanation(plan, vip.members[0])
     return ExplanationEntry(
@@ -108,6 +120,7 @@ def _vip(plan: Plan, vip: Vip, name: str) -> ExplanationEntry:
         group=str(vip.group),
         addresses=[canonical(each) for each in vip.addresses],
         members=sorted(map(str, vip.members)),
+        holders=_holding(vip.addresses, holders),
         candidates=first.candidates if first else [],
     )
 
@@ -158,5 +171,6 @@ def _facts(entry: ExplanationEntry) -> Iterator[tuple[str, str]]:
         "Dialect": entry.dialect,
         "Group": entry.group,
         "Members": ", ".join(entry.members),
+        "Held by": ", ".join(entry.holders),
     }
     return ((name, value) for name, value in facts.items() if value)

@@ -3,19 +3,20 @@ their load.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 from fairlead.model.addresses import Family
 from fairlead.model.claim import Engine, Pool, Role
-from fairlead.model.objects import Announce
+from fairlead.model.objects import Announce, EngineSpec
 from fairlead.model.plan import Plan
 from fairlead.publish.contract import VipEntry
 
 FamilyName = Literal["IPv4", "IPv6"]
 FAMILIES: dict[FamilyName, Family] = {"IPv4": 4, "IPv6": 6}
+NO_REPORTS: Mapping[str, EngineSpec] = {}
 EXACT = 1 << 53
 """Integers above this are not exact in every reader of JSON; sizes of IPv6 pools are rounded there.
 """
@@ -46,7 +47,9 @@ class PoolEntry(Struct, frozen=True, gc=False):
 
 
 class EngineEntry(Struct, frozen=True, gc=False):
-    """An engine: how many VIPs it holds (``active``), and how many it would be next for."""
+    """An engine: how many VIPs it is to hold (``active``), and how many it would be next for.
+    ``leaving``: its Node is cordoned. ``holds``: how many addresses it holds, as its agent reports;
+    null where that is not known. ``problems``: what keeps it from more, in its words."""
 
     name: str
     ready: bool
@@ -54,6 +57,9 @@ class EngineEntry(Struct, frozen=True, gc=False):
     groups: list[str]
     active: int
     standby: int
+    leaving: bool = False
+    holds: int | None = None
+    problems: list[str] = []
 
 
 def pools(plan: Plan) -> list[PoolEntry]:
@@ -95,8 +101,10 @@ def _number(count: int) -> float | int:
     return count if count <= EXACT else float(count)
 
 
-def engines(plan: Plan, vips: Iterable[VipEntry]) -> list[EngineEntry]:
-    """Every engine of every group, by name."""
+def engines(
+    plan: Plan, vips: Iterable[VipEntry], reports: Mapping[str, EngineSpec] = NO_REPORTS
+) -> list[EngineEntry]:
+    """Every engine of every group, by name. ``reports``: what agents say, by engine."""
     rules = sorted(plan.claims.engine_rules.values(), key=lambda rule: rule.name)
     groups: dict[str, list[str]] = {}
     known: dict[str, Engine] = {}
@@ -110,6 +118,16 @@ def engines(plan: Plan, vips: Iterable[VipEntry]) -> list[EngineEntry]:
         active.update(vip.engines.active)
         standby.update(vip.engines.standby)
     return [
-        EngineEntry(name, engine.ready, engine.role, groups[name], active[name], standby[name])
+        EngineEntry(
+            name=name,
+            ready=engine.ready,
+            role=engine.role,
+            groups=groups[name],
+            active=active[name],
+            standby=standby[name],
+            leaving=engine.leaving,
+            holds=reports[name].count if name in reports else None,
+            problems=list(reports[name].problems) if name in reports else [],
+        )
         for name, engine in sorted(known.items())
     ]

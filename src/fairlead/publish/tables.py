@@ -147,15 +147,23 @@ def _count(number: float) -> str:
 
 
 def engines(entries: Iterable[EngineEntry]) -> str:
-    """One engine a line, with how many VIPs it holds and how many it would take over."""
-    columns = ["NAME", "READY", "ROLE", "ACTIVE", "STANDBY", "GROUPS"]
+    """One engine a line, with how many VIPs it is to hold and how many it would take over; and how
+    many addresses it holds, where that is known of any."""
+    entries = [*entries]
+    columns = ["NAME", "READY", "ROLE", "ACTIVE", "STANDBY"]
+    rows = [[e.name, _readiness(e), e.role, str(e.active), str(e.standby)] for e in entries]
+    if any(e.holds is not None for e in entries):
+        columns.append("HOLDS")
+        for row, e in zip(rows, entries, strict=True):
+            row.append(UNKNOWN if e.holds is None else str(e.holds))
+    columns.append("GROUPS")
     return table(
-        columns,
-        (
-            [e.name, str(e.ready), e.role, str(e.active), str(e.standby), ",".join(e.groups)]
-            for e in entries
-        ),
+        columns, ([*row, ",".join(e.groups)] for row, e in zip(rows, entries, strict=True))
     )
+
+
+def _readiness(entry: EngineEntry) -> str:
+    return f"{entry.ready},Leaving" if entry.leaving else str(entry.ready)
 
 
 def changes(entries: Iterable[ChangeEntry]) -> str:

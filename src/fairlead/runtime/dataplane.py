@@ -99,12 +99,9 @@ class DataPlane:
 
     def _elsewhere(self) -> Addresses | None:
         """The addresses that are announced in any way; None when that is not known."""
-        found: set[IPAddress] = set()
-        for loop in self._announcers:
-            if loop.in_place is None:
-                return None
-            found |= loop.in_place
-        return found
+        if any(loop.in_place is None for loop in self._announcers):
+            return None
+        return self.announced
 
     def offer(self, target: Target) -> None:
         """Make this true from now on."""
@@ -135,10 +132,10 @@ class DataPlane:
     @property
     def announced(self) -> set[IPAddress]:
         """The addresses that this host has on its LANs or tells routers of; do not change it."""
-        announcers = self.loops[1:]
-        if len(announcers) == 1:
-            return self.in_place
-        return set().union(*(loop.in_place or () for loop in announcers))
+        found = [loop.in_place for loop in self.loops[1:] if loop.in_place]
+        if len(found) == 1:
+            return found[0]  # copying thousands for nobody
+        return set().union(*found)
 
     @property
     def listening(self) -> set[IPAddress] | None:

@@ -7,7 +7,7 @@ VIP is worked out as agents do it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,10 +15,12 @@ import msgspec
 from msgspec.structs import replace
 
 from fairlead.dialects.published import serving
+from fairlead.model.addresses import canonical
 from fairlead.model.config import Config
 from fairlead.model.kube import ConfigMap
 from fairlead.model.ledger import Ledger, ledger_of
 from fairlead.model.names import Ref
+from fairlead.model.objects import Engine, EngineSpec
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import State
 from fairlead.model.virtualip import VirtualIP
@@ -66,6 +68,7 @@ class Settings(NamedTuple):
 
 class Sight(NamedTuple):
     """What a cluster comes to. ``since``: when each VirtualIP was made, by its address.
+    ``reports``: what agents say of their engines; ``holders``: the engines that have an address.
     ``unpublished``: objects that would be served, while no VirtualIP says so yet. ``refused``: what
     the guard of the controller holds back."""
 
@@ -75,6 +78,8 @@ class Sight(NamedTuple):
     since: dict[str, datetime]
     unpublished: tuple[Ref, ...]
     refused: Refused | None
+    reports: Mapping[str, EngineSpec]
+    holders: Mapping[str, tuple[str, ...]]
 
 
 async def read_settings(client: ApiClient, namespace: str) -> Settings:
@@ -155,7 +160,7 @@ class Live:
         ledger = ledger_of(holdings_of(objects).holdings, [])
         shown = {ref: addresses_shown(s.said) for ref, s in self._seen.services.items()}
         decision = Decision(Start(self._world, ledger, shown, homes_of(objects)))
-        step = decision.feed((), frozenset()).step
+        step, held = decision.feed((), frozenset()).step, self._seen.holders
         return Sight(
             world=step.world,
             ledger=ledger,
@@ -163,12 +168,19 @@ class Live:
             since=dict(_ages(objects)),
             unpublished=tuple(_unpublished(step.plan, ledger)),
             refused=step.refused,
+            reports={one.name: one.spec for one in self._published.every(Engine)},
+            holders={a: held.of(a) for a in held.all()},
         )
 
     def _held(self, plan: Plan) -> Plan:
-        """The plan with the engines that hold what is published."""
+        """The plan with the engines that hold what is published: as agents report, else as they
+        would work it out."""
         active = plan.placement.active.update(serve(serving(self._published)).placement.active)
-        return replace(plan, placement=replace(plan.placement, active=active))
+        held = self._seen.holders
+        reported = {
+            vip.key: found for vip in plan.vips() if (found := held.of(canonical(vip.addresses[0])))
+        }
+        return replace(plan, placement=replace(plan.placement, active=active.update(reported)))
 
 
 async def _read(client: ApiClient, watch: Watch) -> tuple[list[Change], Gap | None]:

@@ -122,6 +122,22 @@ def test_a_vip_is_local_before_and_after_it_is_announced(
     assert B not in driver.host.locals
 
 
+def test_routers_get_time_to_turn_away_before_a_vip_is_not_local_any_more(
+    driver: FakeBgpDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converge(driver, FULL)
+    seen: list[bool] = []
+
+    def settle() -> None:
+        assert A not in driver.observe().routes
+        seen.append(A in driver.host.locals)
+
+    monkeypatch.setattr(driver.host, "settle", settle)
+    driver.apply(BgpChanges(routes={A: None}))
+    assert seen == [True]
+    assert A not in driver.host.locals
+
+
 def test_what_is_not_there_can_be_withdrawn(driver: FakeBgpDriver) -> None:
     converge(driver, STATES[0])
     driver.apply(BgpChanges(routes={B: None}, peers={"nobody": None}))

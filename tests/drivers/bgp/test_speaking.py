@@ -14,7 +14,7 @@ from fairlead.model.desired import BgpChanges, BgpDesired, BgpSpeaker
 from fairlead.model.objects import SecretKey
 from fairlead.model.peers import BgpPeer, BgpRoute
 
-from .site import TOR, TOR6, Site, never, until
+from .site import TOR, TOR6, Engine, Site, never, until
 
 pytestmark = pytest.mark.root
 
@@ -72,7 +72,8 @@ def test_a_router_of_our_own_as_gets_a_preference(site: Site) -> None:
     address = engine_address(1)
     site.router.configure(
         f"router bgp 6000\n neighbor {address} remote-as 6000\n neighbor {address} passive\n"
-        f" address-family ipv4 unicast\n  neighbor {address} activate\n exit-address-family\nexit\n"
+        " no bgp network import-check\n address-family ipv4 unicast\n  network 10.40.0.9/32\n"
+        f"  neighbor {address} activate\n exit-address-family\nexit\n"
     )
     engine = site.engine(1)
     internal = replace(TOR, asn=6000, local_asn=6000, local_preference=222, prepend=3, bfd=None)
@@ -84,8 +85,12 @@ def test_a_router_of_our_own_as_gets_a_preference(site: Site) -> None:
         assert path["locPrf"] == 222
         assert path["aspath"]["string"] == "Local"
         assert path["peer"]["type"] == "internal"
+        never(lambda: "10.40.0.9" in _table(engine), "a route of the router", seconds=0.5)
     finally:
-        site.router.configure(f"router bgp 6000\n no neighbor {address}\nexit\n")
+        site.router.configure(
+            f"router bgp 6000\n no neighbor {address}\n address-family ipv4 unicast\n"
+            "  no network 10.40.0.9/32\n exit-address-family\nexit\n"
+        )
 
 
 def test_only_vips_leave_whatever_is_typed(site: Site) -> None:
@@ -117,12 +122,7 @@ def test_nothing_is_taken_from_a_router(site: Site) -> None:
     kernel = engine.host.ip("route")
 
     def taken() -> bool:
-        table = engine.host.run(
-            [
-                *("vtysh", "--vty_socket", str(engine.driver_house.vty("bgpd").parent)),
-                *("-c", "show bgp ipv4 unicast json"),
-            ]
-        ).stdout
+        table = _table(engine)
         return "10.40.0.9" in table or "0.0.0.0/0" in table or engine.host.ip("route") != kernel
 
     never(taken, "a route of the router", seconds=1.0)
@@ -210,6 +210,12 @@ def test_an_address_of_the_host_is_never_announced(site: Site) -> None:
         engine.converge(BgpDesired(peers={"tor": TOR}, routes={mine: PLAIN, VIP: PLAIN}))
     site.reached(VIP, 1)
     assert site.paths(mine) == set()
+
+
+def _table(engine: Engine) -> str:
+    sockets = str(engine.driver_house.vty("bgpd").parent)
+    argv = ["vtysh", "--vty_socket", sockets, "-c", "show bgp ipv4 unicast json"]
+    return engine.host.run(argv, check=True).stdout
 
 
 def _all() -> frozenset[str]:

@@ -77,7 +77,7 @@ def run(scenario: Awaitable[None], timeout: float = 100.0) -> None:
 async def cluster(plane: ControlPlane, *addresses: str, **options: Any) -> AsyncIterator["Cluster"]:
     """A namespace of its own and a pool with these addresses; everything goes at the end.
     ``options`` are those of every replica."""
-    async with ApiClient(kubeconfig_access([plane.kubeconfig])) as client:
+    async with ApiClient(kubeconfig_access([plane.kubeconfig]), timeout=180.0) as client:
         one = Cluster(plane, client, ReplicaOptions(**options))
         await one.open()
         try:

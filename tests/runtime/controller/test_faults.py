@@ -327,7 +327,7 @@ def test_everything_is_deleted_at_once(plane: ControlPlane, count: int) -> None:
             async def gone() -> bool:
                 return not await one.objects("VirtualIP")
 
-            await one.eventually(gone, "every address is released", within=120)
+            await one.eventually(gone, "every address is released", within=200)
             await one.settled(0)
             made = await one.written(before)
             assert made["DELETE", "virtualips"] == count

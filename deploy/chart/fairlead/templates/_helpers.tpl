@@ -26,6 +26,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if and .Values.agent.enabled .Values.bgp.enabled (ne (.Values.config.dataplane | default "nft") "none") }}yes{{ end }}
 {{- end }}
 
+{{- /* Who owns FRR is run by its path: it needs nothing of the package around it. */}}
+{{- define "fairlead.owner" -}}
+from importlib.util import find_spec as find; from runpy import run_path as run; run(find("fairlead").submodule_search_locations[0] + "/drivers/bgp/owner.py", run_name="__main__")
+{{- end }}
+
 {{- define "fairlead.fenceSecret" -}}
 {{ .Values.fence.existingSecret | default (printf "%s-fence" (include "fairlead.name" .)) }}
 {{- end }}

@@ -126,11 +126,10 @@ def withdraw(speaker: BgpSpeaker, addresses: Iterable[IPAddress]) -> list[str]:
 
 
 def dismiss(running: Running, speaker: BgpSpeaker, whos: Collection[str]) -> list[str]:
-    """The commands that remove neighbours. Each is shut down first: after a mere removal, a router
-    that agreed to graceful restart keeps the routes for a while."""
+    """The commands that remove neighbours, with the ranges that lead to them first."""
     lines = running.sections.get(router(speaker), ())
     known = [who for who in neighbours(lines) if who in whos]
-    commands = [f"neighbor {who} shutdown" for who in known]
+    commands: list[str] = []
     for who in known:
         about = of_neighbour(lines, who)
         commands += [negated(line) for line in about if line.startswith("bgp listen range ")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from fairlead.model.config import Config
 from fairlead.runtime.agent.agent import Agent, AgentOptions
@@ -29,6 +29,9 @@ from fairlead.runtime.signals import stopped_by_signals
 from fairlead.runtime.snapshot import texts
 from fairlead.sources.files import Batch, FileSource
 from fairlead.sources.kube import Access, ApiClient, KubeSource
+
+if TYPE_CHECKING:
+    from fairlead.model.addresses import IPAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +166,14 @@ class _Process:
             now = datetime.now(UTC)
             self._report.health(DriverHealth("engine report", not error, error, now))
 
+        announced: set[IPAddress] = set()
+        held: tuple[str, ...] = ()
+
         def holding() -> Holding:
-            held = texts(served.dataplane.announced)
+            nonlocal announced, held
+            now = served.dataplane.announced
+            if now != announced:  # to put thousands into words each time would cost a core's 5 %
+                announced, held = set(now), texts(now)
             return self._fence.holding(held) if self._fence is not None else Holding(held)
 
         await publish(client, self._options.engine, holding, once_each(said))

@@ -1,5 +1,6 @@
 """A cluster as it was before, and Fairlead put there."""
 
+import secrets
 import time
 
 from fairlead.cli.demo import screen
@@ -8,6 +9,12 @@ from fairlead.cli.demo.kubernetes.site import LONG, SYSTEM, Site
 
 STRICT, OPEN = "handleUnclassed: false", "handleUnclassed: true"
 """The documents' Services name no class."""
+SECRET = (
+    *("-n", SYSTEM, "create", "secret", "generic", "fairlead-fence"),
+    "--from-file=key=/dev/stdin",
+)
+"""What the fences know each other by."""
+RANDOM = "openssl rand -hex 32"
 READY = {"fairlead-agent": 2, "fairlead-controller": 2}
 
 
@@ -23,6 +30,7 @@ def install(site: Site) -> None:
     )
     said = site.kubectl("apply", "--server-side", "-f", "-", input=manifests.replace(STRICT, OPEN))
     screen.note(f"{len(said.splitlines())} objects: definitions, rights, controller and agents")
+    site.show(*SECRET, input=secrets.token_hex(32), shown=f"{RANDOM} | kubectl {' '.join(SECRET)}")
     site.until(lambda: _ready(site), lambda seen: seen == READY, expected=f"{READY}", patience=LONG)
     site.until(site.leader, bool, expected="one replica leads")
     screen.note(f"in place after {time.monotonic() - started:.1f} s")
