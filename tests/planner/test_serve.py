@@ -235,8 +235,14 @@ def distinct(vips: list[ServedVip]) -> Iterable[ServedVip]:
 
 NODES = st.sampled_from([None, None, frozenset({"n0"}), frozenset({"n1", "n3"})])
 VIP = st.builds(
-    lambda name, number, nodes, home, count, slot: vip(
-        name, number, nodes=nodes, home=tuple(home), engines=count, slot=slot
+    lambda name, number, nodes, home, count, slot, interface: vip(
+        name,
+        number,
+        nodes=nodes,
+        home=tuple(home),
+        engines=count,
+        slot=slot,
+        interface=interface,
     ),
     st.sampled_from(["a", "b", "c"]),
     st.integers(1, 9),
@@ -244,6 +250,7 @@ VIP = st.builds(
     st.lists(st.sampled_from(["n0", "n1", "n2", "x"]), max_size=2),
     st.integers(1, 3),
     st.just(""),
+    st.sampled_from(["", "", "eth1"]),
 )
 SOME = st.sets(st.integers(0, 3))
 FLEET = st.builds(
@@ -304,6 +311,12 @@ def test_what_an_engine_does_follows_from_what_changed(
             assert (compile_l2(before, engine).owned | l2.added) - l2.removed == compile_l2(
                 now, engine
             ).owned
+            kept = {
+                address: name
+                for address, name in compile_l2(before, engine).places.items()
+                if address not in l2.added | l2.removed
+            }
+            assert {**kept, **l2.places} == compile_l2(now, engine).places
             rows = {**compile_l4(before, engine).listeners, **l4.listeners}
             there = {k: row for k, row in rows.items() if row is not None}
             assert there == compile_l4(now, engine).listeners

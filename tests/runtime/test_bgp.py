@@ -8,13 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.dialects.published import serving
 from fairlead.drivers.bgp.config import parse
 from fairlead.drivers.bgp.fake import FakeBgpDriver
 from fairlead.model.addresses import IPAddress
+from fairlead.model.config import Config
 from fairlead.model.desired import BgpChanges, BgpDesired, BgpSpeaker
-from fairlead.model.objects import SecretKey
+from fairlead.model.kube import KubeObject, Metadata, Node
+from fairlead.model.objects import BGPPeer, BGPPeerSpec, SecretKey
 from fairlead.model.peers import BgpPeer, BgpRoute
-from fairlead.planner import diff_bgp
+from fairlead.model.virtualip import (
+    VirtualIP,
+    VirtualIPGroup,
+    VirtualIPListener,
+    VirtualIPSpec,
+)
+from fairlead.model.world import Change, World
+from fairlead.planner import compile_bgp, diff_bgp, serve
 from fairlead.runtime.lanes import BgpLane
 from fairlead.runtime.planes import Planes
 from fairlead.runtime.secrets import mounted
@@ -198,3 +208,31 @@ def test_a_password_that_is_no_text_is_no_password(tmp_path: Path) -> None:
     (tmp_path / "routers" / "tor").write_bytes(b"\xff\xfe")
     with pytest.raises(LookupError, match="cannot be read"):
         mounted(tmp_path)(KEY)
+
+
+def test_what_is_published_says_to_whom_an_agent_announces_it() -> None:
+    """From the objects of the API: what the controller wrote, and the routers."""
+    group = VirtualIPGroup(dialect="ako", scope="service", name="web", namespace="default")
+    listener = VirtualIPListener(protocol="TCP", port=80, service="default/web")
+    spec = VirtualIPSpec(
+        address="10.40.0.1",
+        group=group,
+        listeners=(listener,),
+        home=("n1", "n2"),
+        engines=2,
+        announce="bgp",
+        peer_labels=("blue",),
+    )
+    peer = BGPPeerSpec(peer_asn=6000, local_asn=5000, address="192.0.2.250", labels=("blue",))
+    objects: list[KubeObject] = [
+        VirtualIP(metadata=Metadata(name="10.40.0.1"), spec=spec),
+        BGPPeer(metadata=Metadata(name="tor"), spec=peer),
+        *(Node(metadata=Metadata(name=name)) for name in ("n1", "n2", "n3")),
+    ]
+    config = Config(dataplane="cluster")
+    world = World(config=config).evolve(Change(one.ref, one) for one in objects)
+    plan = serve(serving(world))
+    for name, wanted in (("n1", True), ("n2", True), ("n3", False)):
+        desired = compile_bgp(plan, name)
+        assert set(desired.peers) == {"tor"}
+        assert (ip_address("10.40.0.1") in desired.routes) is wanted

@@ -30,6 +30,7 @@ class Wish(Struct, frozen=True, gc=False, kw_only=True):
     internal: InternalTier | None = None
     outside_pools: bool = False
     hostname: str = ""
+    interface: str = ""
     warnings: tuple[Reason, ...] = ()
     hints: tuple[Hint, ...] = ()
 
@@ -65,5 +66,6 @@ def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Tra
         hostname=wish.hostname,
         warnings=wish.warnings + traffic.warnings + doubts,
         scale=scale,
+        interface=wish.interface,
     )
     return Reading((claim,), hints=wish.hints + traffic.hints)

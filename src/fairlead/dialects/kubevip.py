@@ -7,7 +7,7 @@ mean DHCP and are never allocated.
 
 from fairlead.dialects.claiming import Wish, claim_of
 from fairlead.dialects.endpoints import to_pods
-from fairlead.dialects.reading import Reading, ignored, name_in, pending, rejected
+from fairlead.dialects.reading import Reading, ignored, invalid, name_in, pending, rejected
 from fairlead.dialects.statics import one_per_family, read_list
 from fairlead.dialects.view import View
 from fairlead.model.addresses import IPAddress
@@ -20,8 +20,13 @@ NAME = "kube-vip"
 ADDRESSES = "kube-vip.io/loadbalancerIPs"
 IGNORE = "kube-vip.io/ignore"
 HOSTNAME = "kube-vip.io/loadbalancerHostname"
+INTERFACE = "kube-vip.io/serviceInterface"
+AUTO = "auto"
+"""The interface whose subnet holds the address, which is what happens anyway."""
+LONGEST_INTERFACE = 15
+"""IFNAMSIZ of Linux without the zero at the end."""
 SELECTING = frozenset(
-    {ADDRESSES, HOSTNAME}
+    {ADDRESSES, HOSTNAME, INTERFACE}
     | {
         f"kube-vip.io/{name}"
         for name in (
@@ -44,7 +49,6 @@ SELECTING = frozenset(
             "leaseName",
             "macvlanName",
             "rp_filter",
-            "serviceInterface",
             "serviceVLAN",
             "upnp-lease-duration",
         )
@@ -106,13 +110,26 @@ def _wish(ref: Ref, service: Service, addresses: tuple[IPAddress, ...] | Reason)
     hostname = name_in(HOSTNAME, service.metadata.annotations.get(HOSTNAME))
     if isinstance(hostname, Reason):
         return hostname
+    interface, doubts = _interface(service)
     return Wish(
         dialect=NAME,
         group=None if addresses else GroupKey(NAME, "service", ref.namespace, ref.name),
         addresses=addresses,
         outside_pools=True,
         hostname=hostname,
+        interface=interface,
+        warnings=doubts,
     )
+
+
+def _interface(service: Service) -> tuple[str, tuple[Reason, ...]]:
+    """The interface that is asked for, empty for any, and what is wrong with its name."""
+    text = service.metadata.annotations.get(INTERFACE, "").strip()
+    if text in ("", AUTO):
+        return "", ()
+    if len(text) <= LONGEST_INTERFACE and text.isprintable() and not set(text) & set("/: "):
+        return text, ()
+    return "", (invalid(INTERFACE, text, "is no name of an interface; it has no effect"),)
 
 
 def _needs_dhcp(field: str, address: IPAddress) -> Reason:

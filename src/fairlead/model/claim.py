@@ -74,7 +74,8 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     ``outside_pools``: its language uses static addresses outside every pool.
     ``via``: what its backends are. ``peer_labels``: only BGP routers with one of these learn it.
     ``foreign_class``: it carries our sharing key but names somebody else's class.
-    ``scale``: how many engines are to hold the VIP; 0: as their group has it.
+    ``scale``: how many engines are to hold the VIP; 0: as their group has it. ``interface``: which
+    interface of an engine is to have it; empty: the one whose subnet holds it.
     """
 
     ref: Ref
@@ -100,6 +101,7 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     via: Via = "Pods"
     foreign_class: str = ""
     scale: int = 0
+    interface: str = ""
     labels: dict[str, str] = {}
     namespace_labels: dict[str, str] = {}
     hostname: str = ""

@@ -86,18 +86,23 @@ class L4Changes(Struct, frozen=True):
 
 class L2Desired(Struct, frozen=True):
     """The addresses this engine holds on its LANs (the ``l2`` driver). ``fresh`` were never used by
-    Fairlead before and are probed for a foreign holder first (RFC 5227)."""
+    Fairlead before and are probed for a foreign holder first (RFC 5227). ``places``: the interface
+    of those that are to be on a certain one; the others are where their subnet is."""
 
     owned: frozenset[IPAddress]
     fresh: frozenset[IPAddress] = frozenset()
+    places: Mapping[IPAddress, str] = {}
 
 
 class L2Changes(Struct, frozen=True):
-    """Addresses to take and to let go. ``probe`` is the subset of ``added`` to probe first."""
+    """Addresses to take and to let go. ``probe`` is the subset of ``added`` to probe first;
+    ``places``: the interface of those of ``added`` that are to be on a certain one. One that is
+    held already is added to have it moved there."""
 
     added: frozenset[IPAddress]
     removed: frozenset[IPAddress]
     probe: frozenset[IPAddress] = frozenset()
+    places: Mapping[IPAddress, str] = {}
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""

@@ -56,7 +56,8 @@ class Vip(Struct, frozen=True, gc=False, kw_only=True):
     ``slot`` is empty for the address clients use. ``role``: which engines may hold it. ``nodes``:
     the nodes it is confined to by externalTrafficPolicy Local; None = any. ``peer_labels``: only
     BGP routers with one of these learn it. ``scale``: how many engines its members want to hold
-    it; 0: as the engine group has it.
+    it; 0: as the engine group has it. ``interface``: which interface is to have it; empty: the one
+    whose subnet holds it.
     """
 
     group: GroupKey
@@ -72,6 +73,7 @@ class Vip(Struct, frozen=True, gc=False, kw_only=True):
     role: Role = "engine"
     nodes: frozenset[str] | None = None
     scale: int = 0
+    interface: str = ""
 
     @property
     def key(self) -> VipKey:

@@ -70,8 +70,8 @@ class VirtualIPSpec(
     infra setting the group was served under. ``members``: ``Kind/namespace/name`` of who is
     served. ``engines``: how many hold it at once; ``home``: those that should, while they can;
     others follow in the order that every agent works out alike. ``peer_labels``: only BGP routers
-    with one of these learn it. ``reserve``: an address that nobody
-    may have. ``suspended``: nobody serves it now, and it stays its group's. ``released``: when its
+    with one of these learn it. ``interface``: which interface of an engine is to have it; by
+    default the one whose subnet holds it. ``reserve``: an address that nobody may have. ``suspended``: nobody serves it now, and it stays its group's. ``released``: when its
     last member went (RFC 3339), while it is kept for that member's return; it is suspended then.
     """
 
@@ -90,6 +90,7 @@ class VirtualIPSpec(
     role: Role = "engine"
     announce: Announce = "l2"
     peer_labels: tuple[str, ...] = ()
+    interface: str = ""
     reserve: bool = False
     suspended: bool = False
     released: str = ""

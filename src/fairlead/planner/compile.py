@@ -9,7 +9,7 @@ Where the cluster's own proxy carries the traffic (``dataplane: cluster``), the 
 what is for a listener and refuses the rest, and the others have nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Backend, Engine, EngineRule
@@ -24,6 +24,7 @@ from fairlead.model.desired import (
     L4Listener,
 )
 from fairlead.model.ledger import EXTERNAL, Ledger, Spot
+from fairlead.model.names import GroupKey
 from fairlead.model.plan import Listener, Outcome, Plan, Vip
 from fairlead.planner.diff import diff_l2, diff_l4
 from fairlead.planner.place import eligible
@@ -67,6 +68,7 @@ def compile_l2(plan: Plan, engine: str, known: Ledger | None = None) -> L2Desire
     return L2Desired(
         owned=frozenset(spot.address for spot in owned),
         fresh=frozenset() if known is None else _fresh(owned, known),
+        places=_places(plan, plan.outcomes, engine),
     )
 
 
@@ -83,10 +85,22 @@ def delta_l2(before: Plan, after: Plan, engine: str) -> L2Changes:
         }
         for plan in (before, after)
     )
+    there = _places(before, after.changed, engine)
+    here = _places(after, after.changed, engine)
     return diff_l2(
-        L2Desired(frozenset(s.address for s in new), _fresh(new, before.ledger)),
-        L2Desired(frozenset(s.address for s in old)),
+        L2Desired(frozenset(s.address for s in new), _fresh(new, before.ledger), here),
+        L2Desired(frozenset(s.address for s in old), places=there),
     )
+
+
+def _places(plan: Plan, keys: Iterable[GroupKey], engine: str) -> dict[IPAddress, str]:
+    return {
+        address: vip.interface
+        for key in keys
+        for vip in _vips(plan.outcomes.get(key))
+        if vip.interface
+        for address in _owned(plan, vip, engine)
+    }
 
 
 def _vips(outcome: Outcome | None) -> tuple[Vip, ...]:

@@ -17,8 +17,15 @@ def diff_l4(desired: L4Desired, observed: L4Desired) -> L4Changes:
 
 
 def diff_l2(desired: L2Desired, observed: L2Desired) -> L2Changes:
-    """The addresses to take and to let go."""
+    """The addresses to take, or to move to another interface, and those to let go."""
     added = desired.owned - observed.owned
+    places, before = desired.places, observed.places
+    if places or before:
+        both = {*places, *before} & desired.owned
+        added |= {one for one in both if places.get(one) != before.get(one)}
     return L2Changes(
-        added=added, removed=observed.owned - desired.owned, probe=added & desired.fresh
+        added=added,
+        removed=observed.owned - desired.owned,
+        probe=added & desired.fresh,
+        places={address: name for address, name in places.items() if address in added},
     )

@@ -27,6 +27,9 @@ def outcome_of(
         warnings = (*warnings, reasons.not_announced(silent.peer_labels))
     if vips and vips[0].scale > 1 and vips[0].announce == "l2":
         warnings = (*warnings, reasons.one_holder(vips[0].scale))
+    others = {c.interface for c in case.members} - {"", vips[0].interface} if vips else ()
+    if others:
+        warnings = (*warnings, reasons.one_interface(vips[0].interface, sorted(others)))
     verdicts = tuple(_verdict(case, c, addresses, warnings) for c in case.admission.claims)
     return Outcome(
         group=case.group,
@@ -126,6 +129,7 @@ def _vips(case: Case, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip, ..
         peer_labels=first.peer_labels,
         nodes=case.admission.nodes if any(c.local for c in case.members) else None,
         scale=max(c.scale for c in case.members),
+        interface=next((c.interface for c in case.members if c.interface), ""),
     )
     return (vip,) if first.internal is None else _translated(vip, holding, pools)
 
@@ -161,6 +165,7 @@ def _translated(vip: Vip, holding: Holding, pools: dict[str, Pool]) -> tuple[Vip
         role="edge",
         nodes=None,
         scale=vip.scale,
+        interface=vip.interface,
     )
     return (outer, *inner)
 

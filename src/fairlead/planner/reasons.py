@@ -191,6 +191,15 @@ def one_holder(scale: int) -> Reason:
     )
 
 
+def one_interface(chosen: str, others: Sequence[str]) -> Reason:
+    """Members of a VIP ask for different interfaces."""
+    return Reason(
+        Code.INVALID_OBJECT,
+        f"its members ask for different interfaces, and {chosen} has it instead of "
+        f"{', '.join(others)}: ask for one.",
+    )
+
+
 def no_backend() -> Reason:
     """Nothing can answer yet."""
     return Reason(Code.NO_READY_BACKEND, "it holds its address, but no backend is ready.")

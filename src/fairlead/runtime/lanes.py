@@ -12,7 +12,7 @@ Removals by ``l2`` and ``bgp`` never wait, nor do changes on addresses that stay
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -191,10 +191,12 @@ class L2Lane(Lane[L2Desired, L2Changes]):
 
     def combine(self, older: L2Changes, newer: L2Changes) -> L2Changes:
         added = (older.added - newer.removed) | newer.added
+        older_ones = {a: name for a, name in older.places.items() if a not in newer.added}
         return L2Changes(
             added=added,
             removed=(older.removed - newer.added) | newer.removed,
             probe=(older.probe | newer.probe) & added,
+            places=_among({**older_ones, **newer.places}, added),
         )
 
     def split(
@@ -203,9 +205,11 @@ class L2Lane(Lane[L2Desired, L2Changes]):
         ready = NONE if other is UNKNOWN else changes.added & other
         probe = changes.probe | (changes.added - self._known)
         waits = changes.added - ready
+        here = _among(changes.places, ready)
+        there = _among(changes.places, waits)
         return Split(
-            L2Changes(ready, changes.removed - spared, probe & ready),
-            L2Changes(waits, NONE, probe & waits) if waits else None,
+            L2Changes(ready, changes.removed - spared, probe & ready, here),
+            L2Changes(waits, NONE, probe & waits, there) if waits else None,
         )
 
     def addresses(self, state: L2Desired) -> frozenset[IPAddress]:
@@ -219,6 +223,10 @@ class L2Lane(Lane[L2Desired, L2Changes]):
 
     def doubtful(self, changes: L2Changes) -> tuple[Addresses, Addresses]:
         return changes.added, NONE
+
+
+def _among(places: Mapping[IPAddress, str], addresses: Addresses) -> dict[IPAddress, str]:
+    return {address: name for address, name in places.items() if address in addresses}
 
 
 class FollowerL2Lane(L2Lane):

@@ -6,9 +6,10 @@ import pytest
 
 from fairlead.drivers.l2 import Failure, FakeL2Driver, L2Error
 from fairlead.drivers.l2.host import AddressRow, Link, Snapshot
-from fairlead.drivers.l2.interfaces import Missing, choose, lans, remember
+from fairlead.drivers.l2.interfaces import Missing, choose, lans, named, remember
 from fairlead.drivers.l2.render import dump
 from fairlead.model.desired import L2Changes, L2Desired
+from fairlead.planner import diff_l2
 
 LO = Link(1, "lo", bytes(6), up=True, lan=False, loopback=True)
 ETH0 = Link(2, "eth0", bytes(6), up=True, lan=True, loopback=False)
@@ -120,3 +121,82 @@ def test_the_fake_shows_addresses_and_conflicts() -> None:
     fake.apply(L2Changes(added=frozenset(), removed=wanted))
     assert fake.dump() == ""
     assert fake.host.forgotten == sorted(wanted, key=lambda one: (one.version, int(one)))
+
+
+# -- an interface that is asked for ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "where"),
+    [
+        ("eth1", None, "eth1"),
+        ("tun0", None, "tun0"),
+        ("eth9", None, "eth9: it is asked for, and there is no such interface"),
+        ("eth1", {"eth1"}, "eth1"),
+        (
+            "eth1",
+            {"eth0"},
+            "eth1: it is asked for, and not among the interfaces that may carry VIPs",
+        ),
+    ],
+)
+def test_an_interface_by_name(name: str, allowed: set[str] | None, where: str) -> None:
+    links = {link.ifindex: link for link in ALL}
+    found = named(name, links=links, allowed=allowed)
+    assert (
+        found.name if isinstance(found, Link) else f"{found.interface}: {found.problem}"
+    ) == where
+
+
+def test_one_that_is_down_is_no_place() -> None:
+    links = {2: ETH0._replace(up=False)}
+    found = named("eth0", links=links, allowed=None)
+    assert found == Missing("eth0", "the interface is down")
+
+
+TWO = {"eth0": ["192.0.2.1/24"], "eth1": ["198.51.100.1/24"]}
+VIP, OTHER = ip_address("192.0.2.9"), ip_address("192.0.2.10")
+
+
+def test_a_vip_is_put_where_it_is_asked_for_and_moved_when_that_changes() -> None:
+    driver = FakeL2Driver(TWO)
+    both = frozenset({VIP, OTHER})
+    driver.apply(L2Changes(both, frozenset(), places={VIP: "eth1"}))
+    assert driver.placements() == {VIP: "eth1", OTHER: "eth0"}
+    assert driver.observe() == L2Desired(both, places={VIP: "eth1"})
+    assert driver.host.announced[-1].link.name in ("eth0", "eth1")
+    driver.apply(diff_l2(L2Desired(both), driver.observe()))
+    assert driver.observe() == L2Desired(both)
+    assert driver.placements() == {VIP: "eth0", OTHER: "eth0"}
+    driver.apply(diff_l2(L2Desired(both, places={OTHER: "eth1"}), driver.observe()))
+    assert driver.placements() == {VIP: "eth0", OTHER: "eth1"}
+    assert len(driver.host.rows) == len(TWO) + 2, "nothing is left where it was"
+    driver.apply(L2Changes(frozenset(), frozenset({OTHER})))
+    driver.apply(L2Changes(frozenset({OTHER}), frozenset()))
+    assert driver.placements() == {VIP: "eth0", OTHER: "eth0"}, "the wish went with it"
+
+
+def test_a_driver_that_starts_anew_finds_what_it_put_there() -> None:
+    first = FakeL2Driver(TWO)
+    desired = L2Desired(frozenset({VIP}), places={VIP: "eth1"})
+    first.apply(diff_l2(desired, first.observe()))
+    driver = FakeL2Driver(TWO)
+    driver.host = driver._host = first.host
+    assert driver.observe() == L2Desired(frozenset())
+    driver.apply(diff_l2(desired, driver.observe()))
+    driver.prune(desired)
+    assert driver.observe() == desired
+    assert [row.ifindex for row in driver.host.rows if row.ours] == [3]
+    driver.withdraw()
+    assert not [row for row in driver.host.rows if row.ours]
+
+
+def test_what_cannot_be_put_there_is_told_and_nothing_else() -> None:
+    driver = FakeL2Driver(TWO)
+    wanted = L2Changes(frozenset({VIP, OTHER}), frozenset(), places={VIP: "eth9"})
+    with pytest.raises(L2Error, match="there is no such interface") as raised:
+        driver.apply(wanted)
+    assert raised.value.failures == (
+        Failure(VIP, "eth9", "it is asked for, and there is no such interface"),
+    )
+    assert driver.observe().owned == {OTHER}

@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -168,6 +169,19 @@ def test_volumes_are_seen_by_the_pod_and_by_nobody_else(here: Namespace) -> None
     assert "a: 1" in here.said("other")
     assert not Path("/etc/fairlead-try").exists()
     assert not Path("/var/lib/fairlead-try").exists()
+
+
+def test_a_volume_hides_what_the_machine_has_there(here: Namespace) -> None:
+    """Also beside the pod's token, whose place is in the same directory of the machine."""
+    with TemporaryDirectory(dir="/run", prefix="fairlead-try-") as name:
+        Path(name).chmod(0o755)
+        script = f"touch {name}/made; head -c 3 /var/run/secrets/kubernetes.io/serviceaccount/token"
+        container = shell(script, volumeMounts=[{"name": "own", "mountPath": name}])
+        volumes = [{"name": "own", "emptyDir": {}}]
+        here.apply(pod("hides", container, volumes=volumes, restartPolicy="Never"))
+        assert here.ended("hides")["exitCode"] == 0, here.said("hides")
+        assert here.said("hides").startswith("eyJ")
+        assert not list(Path(name).iterdir())
 
 
 def test_a_pod_speaks_to_the_api_server_with_its_own_token(here: Namespace) -> None:

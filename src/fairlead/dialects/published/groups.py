@@ -104,6 +104,7 @@ def _vip(
         engine_group=engine_group,
         announce=lead.announce,
         peer_labels=lead.peer_labels,
+        interface=lead.interface,
         role=lead.role,
         engines=lead.engines if lead.announce != "l2" else 1,
         home=lead.home,

@@ -59,6 +59,7 @@ class L2Driver:
         self._suspects: set[IPAddress] = set()  # to be probed before they are taken
         self._conflicts: Mapping[IPAddress, Conflict] = {}
         self._placements: Mapping[IPAddress, str] = {}
+        self._places: Mapping[IPAddress, str] = {}  # where some addresses are to be
 
     def observe(self) -> L2Desired:
         """The marked addresses that are where they belong, on interfaces that are up.
@@ -66,14 +67,16 @@ class L2Driver:
         An address of ours on a wrong interface, or on one that is down, is not held: applying it
         again repairs it.
         """
-        self._placements = {one.address: one.link.name for one in self._look().held}
-        return L2Desired(owned=frozenset(self._placements))
+        held = self._placements = {one.address: one.link.name for one in self._look().held}
+        places = {address: name for address, name in self._places.items() if address in held}
+        return L2Desired(owned=frozenset(held), places=places)
 
     def apply(self, changes: L2Changes) -> None:
         """Take and announce ``added``, then let go of ``removed``.
 
         Raises :class:`L2Error` naming addresses and interfaces; everything else is done by then.
         """
+        self._places = {**_without(self._places, changes.added), **changes.places}
         view = self._look()
         self._suspects |= changes.probe & changes.added
         certain = view.intake(changes.added - changes.removed)
@@ -89,6 +92,7 @@ class L2Driver:
 
         Raises :class:`L2Error`.
         """
+        self._places = desired.places
         view = self._look()
         present = {row.address for row in view.ours} | self._suspects
         failures = self._let_go(present - desired.owned, view)
@@ -115,7 +119,9 @@ class L2Driver:
         snapshot = self._host.read()
         current = lans(snapshot, self._allowed)
         self._memory = remember(self._memory, current, snapshot.links)
-        return View(snapshot, current, memory=self._memory, allowed=self._allowed)
+        return View(
+            snapshot, current, memory=self._memory, allowed=self._allowed, places=self._places
+        )
 
     def _in_doubt(self, station: Station, view: View) -> bool:
         asked = station.address in self._suspects
@@ -175,6 +181,7 @@ class L2Driver:
         self._suspects -= set(addresses)
         self._conflicts = _without(self._conflicts, addresses)
         self._placements = _without(self._placements, addresses)
+        self._places = _without(self._places, addresses)
         return failures
 
     def _delete(self, rows: Iterable[AddressRow], view: View) -> list[Failure]:

@@ -94,6 +94,18 @@ def choose(
     return _loopback(links)
 
 
+def named(
+    name: str, *, links: Mapping[int, Link], allowed: Collection[str] | None
+) -> Link | Missing:
+    """The interface that is asked for by name, whatever its subnets, or what is in the way."""
+    if allowed is not None and name not in allowed:
+        return Missing(name, "it is asked for, and not among the interfaces that may carry VIPs")
+    for link in links.values():
+        if link.name == name:
+            return link if link.up else Missing(name, "the interface is down")
+    return Missing(name, "it is asked for, and there is no such interface")
+
+
 def _state(name: str, up: Mapping[str, bool]) -> str:
     return "down" if name in up else "gone"
 

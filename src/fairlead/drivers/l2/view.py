@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fairlead.drivers.l2.host import AddressRow, Link, Snapshot, Station
-from fairlead.drivers.l2.interfaces import Lan, Memory, Missing, choose
+from fairlead.drivers.l2.interfaces import Lan, Memory, Missing, choose, named
 from fairlead.drivers.l2.outcome import Failure
 from fairlead.model.addresses import IPAddress
 
@@ -45,6 +45,7 @@ class View:
         *,
         memory: Memory,
         allowed: Collection[str] | None,
+        places: Mapping[IPAddress, str],
     ) -> None:
         self.links = snapshot.links
         self.ours = tuple(row for row in snapshot.rows if row.ours)
@@ -54,6 +55,7 @@ class View:
         self._current = current
         self._memory = memory
         self._allowed = allowed
+        self._places = places
         self.held = frozenset(self._held())
 
     def station(self, row: AddressRow) -> Station | None:
@@ -91,6 +93,8 @@ class View:
                     yield Station(row.address, link)
 
     def _choose(self, address: IPAddress) -> Link | Missing:
+        if place := self._places.get(address, ""):
+            return named(place, links=self.links, allowed=self._allowed)
         return choose(
             address,
             self._current,

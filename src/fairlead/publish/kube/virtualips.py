@@ -85,6 +85,7 @@ def _spec(plan: Plan, outcome: Outcome, assignment: Assignment) -> VirtualIPSpec
         announce=vip.announce,
         suspended=not home and rule is not None and is_full(vip, rule),
         peer_labels=vip.peer_labels,
+        interface=vip.interface,
     )
 
 

@@ -28,6 +28,7 @@ class FencedAnnouncer:
         self._news = Condition()
         self._state: State | None = None
         self._held: frozenset[IPAddress] = frozenset()
+        self._places: dict[IPAddress, str] = {}
 
     def tell(self, state: State | None) -> None:
         """The fence said this; None: there is none."""
@@ -41,11 +42,15 @@ class FencedAnnouncer:
         """What the fence holds; raises :class:`DriverError` while there is no fence."""
         with self._news:
             self._present()
-            return L2Desired(owned=self._held)
+            places = {one: name for one, name in self._places.items() if one in self._held}
+            return L2Desired(owned=self._held, places=places)
 
     def apply(self, changes: L2Changes) -> None:
         """Wait until the fence has made them. Raises :class:`L2Error` for what it has not."""
         with self._news:
+            for address in changes.added | changes.removed:
+                self._places.pop(address, None)
+            self._places.update(changes.places)
             self._news.wait_for(lambda: self._made(changes), timeout=self._patience)
             state = self._present()
             missing = sorted(changes.added - self._held, key=lambda a: (a.version, int(a)))

@@ -124,6 +124,7 @@ class Trim:
                 home=self._one(tuple(map(self._one, spec.home))),
                 role=self._one(spec.role),
                 announce=self._one(spec.announce),
+                interface=self._one(spec.interface),
             ),
         )
 

@@ -43,7 +43,11 @@ def enter_root(root: Path, mounts: list[Mount]) -> None:
     _mount("tmpfs", root, kind="tmpfs")
     _mirror(Path("/"), root)
     root.chmod(0o755)
-    for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):
+    ordered = sorted(mounts, key=lambda mount: mount.target.count("/"))
+    for mount in ordered:
+        if not any(_is_below(mount, other) for other in ordered):
+            _make_way(root, _inside(root, mount.target), is_file=not os.path.isdir(mount.source))
+    for mount in ordered:  # a mirror that was made later would hide what was laid before
         _lay(mount, root)
     os.chroot(root)
     os.chdir("/")
@@ -57,6 +61,10 @@ def join_root(pid: int) -> None:
     os.fchdir(root)
     os.chroot(".")
     os.chdir("/")
+
+
+def _is_below(mount: Mount, other: Mount) -> bool:
+    return mount.target.startswith(f"{other.target.rstrip('/')}/")
 
 
 def _lay(mount: Mount, root: Path) -> None:
