@@ -4,6 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from fairlead.dialects.kubevip import INTERFACE
 from fairlead.model.config import Config
 from fairlead.model.names import GroupKey
 from fairlead.model.verdict import Code, State
@@ -123,3 +124,18 @@ def test_class_handling(config: Config, unset: bool, default: bool, renamed: boo
 def test_the_hostname_for_dhcp() -> None:
     notes = {LIST: "10.0.0.1", "kube-vip.io/loadbalancerHostname": "web-1"}
     assert claim_in(claims_of(service(notes=notes))).hostname == "web-1"
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("eth1", "eth1"), (" br0.5 ", "br0.5"), ("auto", "")])
+def test_the_interface(text: str, wanted: str) -> None:
+    one = service(notes={INTERFACE: text})
+    assert claim_in(claims_of(one)).interface == wanted
+
+
+@pytest.mark.parametrize("text", ["a/b", "sixteen-letters-", "two words", "eth0:1"])
+def test_what_is_no_interface_is_a_warning(text: str) -> None:
+    one = service(notes={INTERFACE: text})
+    claim = claim_in(claims_of(one))
+    assert claim.interface == ""
+    (warning,) = claim.warnings
+    assert "is no name of an interface" in warning.message

@@ -148,10 +148,10 @@ class Router:
                 stderr=log,
             )
         expected = [f"{name}.vty", *(["zserv.api"] if name == "zebra" else [])]
-        self.wait(
-            lambda: all((place / entry).exists() for entry in expected),
-            f"{name} of the router starts: {(place / f'{name}.log').read_text()}",
-        )
+        try:
+            self.wait(lambda: all((place / entry).exists() for entry in expected), f"{name} starts")
+        except LabError as error:
+            raise LabError(f"{error}: {(place / f'{name}.log').read_text().strip()}") from None
         return process
 
     def _vtysh(self, *args: str) -> str:

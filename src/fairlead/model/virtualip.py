@@ -71,8 +71,9 @@ class VirtualIPSpec(
     served. ``engines``: how many hold it at once; ``home``: those that should, while they can;
     others follow in the order that every agent works out alike. ``peer_labels``: only BGP routers
     with one of these learn it. ``interface``: which interface of an engine is to have it; by
-    default the one whose subnet holds it. ``reserve``: an address that nobody may have. ``suspended``: nobody serves it now, and it stays its group's. ``released``: when its
-    last member went (RFC 3339), while it is kept for that member's return; it is suspended then.
+    default the one whose subnet holds it. ``reserve``: an address that nobody may have.
+    ``suspended``: nobody serves it now, and it stays its group's. ``released``: when its last
+    member went (RFC 3339), while it is kept for that member's return; it is suspended then.
     """
 
     address: Annotated[str, Check(min_length=2, max_length=45)]

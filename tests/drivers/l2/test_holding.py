@@ -62,6 +62,21 @@ def test_an_address_is_on_the_interface_whose_subnet_holds_it(
     assert set(driver.placements().values()) == {"eth0", "eth1", "eth2"}
 
 
+def test_an_address_is_on_the_interface_that_is_asked_for(
+    net: Net, a: Host, driver: L2Driver
+) -> None:
+    net.join(a, "br1", "eth1", "10.78.0.1/24", "fd78::1/64")
+    there = {ip_address(vip): "eth1" for vip in VIPS}
+    a.call(driver.apply, L2Changes(frozenset(there), frozenset(), places=there))
+    assert {"10.77.0.50/32", "fd77::50/128"} <= a.addresses("eth1")
+    assert not {"10.77.0.50/32", "fd77::50/128"} & a.addresses("eth0")
+    assert a.call(driver.observe) == L2Desired(frozenset(there), places=there)
+    a.call(driver.apply, changes(VIPS))  # any will do
+    assert {"10.77.0.50/32", "fd77::50/128"} <= a.addresses("eth0")
+    assert not {"10.77.0.50/32", "fd77::50/128"} & a.addresses("eth1")
+    assert a.call(driver.observe) == desired(*VIPS)
+
+
 def test_a_routed_address_is_on_lo_and_reported(a: Host, driver: L2Driver) -> None:
     a.call(driver.apply, changes(("203.0.113.1", "2001:db8::1")))
     assert {"203.0.113.1/32", "2001:db8::1/128"} <= a.addresses("lo")

@@ -111,7 +111,18 @@ class Cluster:
                 where = f"{services}/{one['metadata']['name']}"
                 await self.patch(where, {"metadata": {"finalizers": None}})
         for path in (services, VIRTUAL_IPS, POOLS, SETTINGS, LEASES.format(self.namespace)):
-            await self.send("DELETE", path)
+            await self.clear(path)
+
+    async def clear(self, path: str) -> None:
+        """Delete all of a kind. The API server does it one by one, and gives up after a minute."""
+        while True:
+            try:
+                await self.send("DELETE", path)
+            except ApiError as error:
+                if error.status != 504:
+                    raise
+            else:
+                return
 
     # -- replicas --------------------------------------------------------------------------------
 

@@ -322,7 +322,7 @@ def test_everything_is_deleted_at_once(plane: ControlPlane, count: int) -> None:
             await one.start("b")
             await one.settled(count, within=200)
             before = await one.writes()
-            await one.send("DELETE", one.path("Service"))
+            await one.clear(one.path("Service"))
 
             async def gone() -> bool:
                 return not await one.objects("VirtualIP")

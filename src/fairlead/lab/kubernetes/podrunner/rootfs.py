@@ -43,11 +43,7 @@ def enter_root(root: Path, mounts: list[Mount]) -> None:
     _mount("tmpfs", root, kind="tmpfs")
     _mirror(Path("/"), root)
     root.chmod(0o755)
-    ordered = sorted(mounts, key=lambda mount: mount.target.count("/"))
-    for mount in ordered:
-        if not any(_is_below(mount, other) for other in ordered):
-            _make_way(root, _inside(root, mount.target), is_file=not os.path.isdir(mount.source))
-    for mount in ordered:  # a mirror that was made later would hide what was laid before
+    for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):
         _lay(mount, root)
     os.chroot(root)
     os.chdir("/")
@@ -61,10 +57,6 @@ def join_root(pid: int) -> None:
     os.fchdir(root)
     os.chroot(".")
     os.chdir("/")
-
-
-def _is_below(mount: Mount, other: Mount) -> bool:
-    return mount.target.startswith(f"{other.target.rstrip('/')}/")
 
 
 def _lay(mount: Mount, root: Path) -> None:
@@ -90,14 +82,20 @@ def _make_way(root: Path, target: Path, *, is_file: bool) -> None:
         if not parent.exists():
             parent.mkdir()
         elif not _is_ours(parent, root) and not (there and _is_open(parent)):
-            original = Path("/") / parent.relative_to(root)
-            _mount("tmpfs", parent, kind="tmpfs")
-            _mirror(original, parent)
-            parent.chmod(0o755)
+            _cover(parent)
     if is_file:
         target.touch()
     else:
         target.mkdir(exist_ok=True)
+
+
+def _cover(directory: Path) -> None:
+    """Put a mirror over a directory; what was laid in it before is in the mirror too."""
+    below = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    _mount("tmpfs", directory, kind="tmpfs")
+    _mirror(Path(f"/proc/self/fd/{below}"), directory)
+    os.close(below)
+    directory.chmod(0o755)
 
 
 def _is_open(directory: Path) -> bool:
