@@ -4,6 +4,7 @@ The router is configured as AKO's users configure theirs. A client behind it use
 engines come, go and lose their backends.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fairlead.drivers.bgp import owner
 from fairlead.lab import Hosts, Topology
 from fairlead.lab.rhi import CISCO, INTERFACES, ROUTER, engine_address, route_health
 from fairlead.lab.router import Router, from_cisco
@@ -48,6 +50,7 @@ def ups(lab: Hosts, router: Router, tmp_path: Path) -> Iterator[list[Up]]:
         if one.process is not None and one.process.poll() is None:
             one.stop()
         one.end()
+        shutil.rmtree(one.host.call(owner.home), ignore_errors=True)
 
 
 def kind(name: str, version: str, spec: dict[str, Any], **more: Any) -> Manifest:

@@ -95,7 +95,10 @@ def order_of(vip: ServedVip, roster: Roster) -> Order:
     fitting = roster.everybody
     if vip.nodes is not None:
         fitting = fitting & (vip.nodes | (fitting - roster.nodes)) or fitting
-    order = [name for name in roster.table[slot_of(vip)] if name in fitting]
+    table = roster.table[slot_of(vip)]
+    if roster.plain:
+        return tuple(name for name in dict.fromkeys((*vip.home, *table)) if name in fitting)
+    order = [name for name in table if name in fitting]
     # what was taken over by the buffer returns from it, unless nothing ever does
     guests = roster.buffer if roster.failback else frozenset()
     home = (name for name in vip.home if name not in guests)

@@ -31,11 +31,6 @@ BEHIND: Object = {
     "rules": [
         {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
         {"apiGroups": ["fairlead.dev"], "resources": ["engines"], "verbs": ["create", "patch"]},
-        {
-            "apiGroups": ["coordination.k8s.io"],
-            "resources": ["leases"],
-            "verbs": ["get", "create", "update"],
-        },
     ],
 }
 """What an agent may read besides where it carries the traffic itself."""
@@ -72,7 +67,7 @@ def _namespace() -> Object:
 
 def _allows(one: Object) -> bool:
     """Whether it is a part of what an agent is allowed to do."""
-    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
     return one["metadata"]["name"] == "fairlead-agent" and one["kind"] in kinds
 
 

@@ -22,22 +22,27 @@ _EXTRAS: Extras = {
     },
     (EngineGroupSpec, "mode"): {
         "description": "ActiveStandby (the default): one engine holds a VIP. ActiveActive: "
-        "minScale of them do. NPlusM: as ActiveStandby, with bufferEngines to spare.",
+        "minScale of them do, of VIPs that are not on a LAN. NPlusM: one, and bufferEngines are "
+        "kept in reserve.",
     },
     (EngineGroupSpec, "min_scale"): {
         "description": "How many engines hold a VIP at once in mode ActiveActive. 1 by default.",
     },
     (EngineGroupSpec, "max_scale"): {
-        "description": "How many engines may hold a VIP at once; 0 (the default) is no limit.",
+        "description": "How many engines may hold a VIP at once, whatever its Services ask for; 0 "
+        "(the default) is no limit.",
     },
     (EngineGroupSpec, "buffer_engines"): {
-        "description": "How many engines' worth of VIPs is kept free in mode NPlusM.",
+        "description": "How many engines, the last by name, hold nothing in mode NPlusM while the "
+        "others are able, and take over first.",
     },
     (EngineGroupSpec, "max_vips_per_engine"): {
-        "description": "An engine holds no more; 0 (the default) is no limit.",
+        "description": "No engine is the home of more; 0 (the default) is no limit. A take-over "
+        "comes before it.",
     },
     (EngineGroupSpec, "failback"): {
-        "description": "True by default: VIPs return to an engine that is ready again.",
+        "description": "True by default: VIPs return to an engine that is able again. False: they "
+        "stay where they were taken over.",
     },
 }
 

@@ -46,6 +46,7 @@ _COLUMNS = (
     Column("Engine-Group", ".spec.engineGroup", about="Empty: default."),
     Column("Announce", ".spec.announce", about="Empty: l2."),
     Column("Members", ".spec.members", wide=True),
+    Column("Engines", ".spec.engines", "integer", wide=True, about="How many; empty: 1."),
     Column("Home", ".spec.home", wide=True, about="The engines that hold it while they can."),
     Column("Suspended", ".spec.suspended", "boolean", wide=True),
     AGE,

@@ -13,7 +13,7 @@ from fairlead.publish.document import endpoint
 
 ROLE = "fairlead-agent-nft"
 SETTINGS = '{"data": {"fairlead.yaml": "dataplane: nft\\nhandleUnclassed: true\\n"}}'
-AGENTS = "daemonset/fairlead-agent"
+AGENTS = "app.kubernetes.io/component=agent"
 PODS = {
     Target(SHARED, 80): ("avi-server", 8080),
     Target(SHARED, 80, "UDP"): ("avi-server", 8080),
@@ -31,12 +31,15 @@ def carried(site: Site) -> None:
     account = f"--serviceaccount={SYSTEM}:fairlead-agent"
     site.show("create", "clusterrolebinding", ROLE, f"--clusterrole={ROLE}", account)
     site.show("-n", SYSTEM, "patch", "configmap", "fairlead", "--type=merge", "-p", SETTINGS)
-    site.show("-n", SYSTEM, "rollout", "restart", AGENTS)
-    site.kubectl("-n", SYSTEM, "rollout", "status", AGENTS, f"--timeout={LONG:.0f}s")
+    site.show("-n", SYSTEM, "delete", "pods", "-l", AGENTS, "--wait=false")
     wanted = {str(target): _backends(site, target) for target in PODS}
     site.until(
-        lambda: dict(_leading(site)), lambda seen: seen == wanted, expected=f"in nft: {wanted}"
+        lambda: dict(_leading(site)),
+        lambda seen: seen == wanted,
+        expected=f"in nft: {wanted}",
+        patience=LONG,
     )
+    site.held({target.address for target in PODS})
     screen.table(["NODE", "LISTENER", "LEADS TO"], _table(site))
     for target, (app, _) in PODS.items():
         screen.answers(target, answered(site.client, target, site.pods(app)))
