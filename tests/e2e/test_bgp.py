@@ -14,7 +14,7 @@ import pytest
 
 from fairlead.drivers.bgp import owner
 from fairlead.lab import Hosts, Topology
-from fairlead.lab.rhi import CISCO, INTERFACES, ROUTER, engine_address, route_health
+from fairlead.lab.rhi import INTERFACES, PATIENT, ROUTER, engine_address, route_health
 from fairlead.lab.router import Router, from_cisco
 
 from .asking import User
@@ -35,7 +35,7 @@ def topology() -> Topology:
 
 @pytest.fixture(scope="module")
 def router(lab: Hosts) -> Iterator[Router]:
-    with Router(lab["router"], from_cisco(CISCO, interfaces=INTERFACES)) as started:
+    with Router(lab["router"], from_cisco(PATIENT, interfaces=INTERFACES)) as started:
         yield started
 
 

@@ -11,7 +11,16 @@ from typing import Final
 
 from fairlead.lab.topology import HostSpec, Topology
 
-__all__ = ["CISCO", "INTERFACES", "NETWORK", "ROUTER", "VIP", "engine_address", "route_health"]
+__all__ = [
+    "CISCO",
+    "INTERFACES",
+    "NETWORK",
+    "PATIENT",
+    "ROUTER",
+    "VIP",
+    "engine_address",
+    "route_health",
+]
 
 CISCO: Final = """\
 !!! enable BGP using dynamic neighbors
@@ -35,6 +44,11 @@ interface gigabitEthernet3
    no shutdown
    bfd interval 50 min_rx 50 multiplier 5
 """
+
+PATIENT: Final = CISCO.replace(
+    "bfd interval 50 min_rx 50 multiplier 5", "bfd interval 500 min_rx 500 multiplier 3"
+)
+"""The same for a machine that is busy with other things: 250 ms without a packet mean nothing."""
 
 INTERFACES: Final = {"gigabitEthernet3": "lan"}
 ROUTER: Final = "10.10.16.250"

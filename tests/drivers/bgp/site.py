@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fairlead.drivers.bgp import BgpDriver, House
 from fairlead.drivers.bgp.driver import Secrets, no_secrets
 from fairlead.lab import Host, Hosts, Lab
-from fairlead.lab.rhi import CISCO, INTERFACES, engine_address, route_health
+from fairlead.lab.rhi import INTERFACES, PATIENT, engine_address, route_health
 from fairlead.lab.router import Router, from_cisco
 from fairlead.model.desired import BgpDesired, BgpSpeaker
 from fairlead.model.peers import BgpPeer
@@ -156,7 +156,7 @@ class Site:
 @contextmanager
 def opened(config: str | None = None) -> Iterator[Site]:
     """The lab with its router up."""
-    text = config or from_cisco(CISCO, interfaces=INTERFACES) + SIX
+    text = config or from_cisco(PATIENT, interfaces=INTERFACES) + SIX
     with Lab(route_health()) as lab, Router(lab["router"], text) as router:
         site = Site(lab, router)
         try:

@@ -49,7 +49,7 @@ def test_the_article(site: Site) -> None:
     _summary(site, engines=2, prefixes=1)
     _routes(site, 1, 2)
     _bfd(site, 1, 2)
-    assert isinstance(site.lab["client"].call(ping, VIP), Pong)
+    _pings(site)
 
     third = site.engine(3)
     third.converge(SERVING)
@@ -65,7 +65,7 @@ def test_the_article(site: Site) -> None:
     site.reached(VIP, 2)
     _routes(site, 2)
     _summary(site, engines=3, prefixes=None)
-    assert isinstance(site.lab["client"].call(ping, VIP), Pong)
+    _pings(site)
 
 
 def test_nobody_on_the_lan_hears_of_a_vip_in_its_subnet(site: Site) -> None:
@@ -81,7 +81,7 @@ def test_nobody_on_the_lan_hears_of_a_vip_in_its_subnet(site: Site) -> None:
         for engine in engines:
             engine.host.ip("neigh", "flush", "dev", "lan")
         for _ in range(8):  # the replies leave with the VIP as source, and need the router's MAC
-            assert isinstance(site.lab["client"].call(ping, VIP), Pong)
+            _pings(site)
         senders = {arp.sender_ip for _, arp in capture.arps()}
     assert {IPv4Address(engine_address(1)), IPv4Address(engine_address(2))} & senders
     assert ADDRESS not in senders
@@ -96,6 +96,10 @@ def test_settings_of_the_lan_are_as_before_afterwards(site: Site) -> None:
     assert _settings(site) == before == ("0", "0")
 
 
+def _pings(site: Site) -> None:
+    until(lambda: isinstance(site.lab["client"].call(ping, VIP), Pong), "the VIP answers")
+
+
 def _settings(site: Site) -> tuple[str, str]:
     base = "net.ipv4.conf.lan.arp_"
     said = site.lab["engine-1"].run(["sysctl", "-n", f"{base}announce", f"{base}ignore"])
@@ -105,43 +109,54 @@ def _settings(site: Site) -> tuple[str, str]:
 
 def _summary(site: Site, *, engines: int, prefixes: int | None) -> None:
     """``show ip bgp summary``: dynamic neighbours of the group, each with so many prefixes."""
-    seen = site.router.show("ip bgp summary")
-    table = seen.get("ipv4Unicast", seen)
-    assert table["as"] == 6000
-    assert table["dynamicPeers"] == table["totalPeers"] == engines
-    for number in range(1, engines + 1):
-        row = table["peers"][engine_address(number)]
-        assert row["remoteAs"] == 5000
-        assert row["state"] == "Established"
-        assert row["dynamicPeer"]
-        assert prefixes is None or row["pfxRcd"] == prefixes
+    wanted = {engine_address(number) for number in range(1, engines + 1)}
+
+    def shown() -> bool:
+        seen = site.router.show("ip bgp summary")
+        table = seen.get("ipv4Unicast", seen)
+        rows = table.get("peers", {})
+        return (
+            table.get("as") == 6000
+            and table.get("dynamicPeers") == table.get("totalPeers") == engines
+            and set(rows) == wanted
+            and all(row["remoteAs"] == 5000 and row["dynamicPeer"] for row in rows.values())
+            and all(row["state"] == "Established" for row in rows.values())
+            and all(prefixes in (None, row["pfxRcd"]) for row in rows.values())
+        )
+
+    until(shown, f"{engines} dynamic neighbours with {prefixes} prefixes")
 
 
 def _routes(site: Site, *engines: int) -> None:
     """``show ip route``: one BGP route with exactly these next hops, all of them in use."""
-    (route,) = site.router.show(f"ip route {VIP}/32")[f"{VIP}/32"]
-    assert route["protocol"] == "bgp"
-    assert route["distance"] == 20
-    assert route["installed"]
-    hops = {hop["ip"]: hop for hop in route["nexthops"]}
-    assert set(hops) == set(map(engine_address, engines))
-    assert all(hop["fib"] and hop["active"] for hop in hops.values())
-    table = site.router.show("ip route")
-    assert [prefix for prefix, (row, *_) in table.items() if row["protocol"] == "bgp"] == [
-        f"{VIP}/32"
-    ]
+    wanted, prefix = set(map(engine_address, engines)), f"{VIP}/32"
+
+    def shown() -> bool:
+        table = site.router.show("ip route")
+        learned = [name for name, (row, *_) in table.items() if row["protocol"] == "bgp"]
+        route = site.router.show(f"ip route {prefix}").get(prefix, [{"nexthops": ()}])[0]
+        hops = {hop["ip"] for hop in route["nexthops"] if hop.get("fib") and hop["active"]}
+        return (
+            learned == [prefix]
+            and hops == wanted
+            and len(route["nexthops"]) == len(wanted)
+            and (route["protocol"], route["distance"], route["installed"]) == ("bgp", 20, True)
+        )
+
+    until(shown, f"a route by {sorted(wanted)}")
 
 
 def _bfd(site: Site, *engines: int) -> None:
     """``show bfd peers``: one session with each engine, up, as fast as it was configured."""
     wanted = set(map(engine_address, engines))
 
-    def up() -> bool:
+    def shown() -> bool:
         rows = site.router.show("bfd peers")
-        return {row["peer"] for row in rows if row["status"] == "up"} == wanted
+        return {row["peer"] for row in rows if row["status"] == "up"} == wanted and all(
+            row["receive-interval"] == row["transmit-interval"] == 50
+            and row["detect-multiplier"] == 5
+            and row["remote-receive-interval"] == row["remote-transmit-interval"] == 50
+            for row in rows
+        )
 
-    until(up, f"BFD with {sorted(wanted)}")
-    for row in site.router.show("bfd peers"):
-        assert row["receive-interval"] == row["transmit-interval"] == 50
-        assert row["detect-multiplier"] == 5
-        assert row["remote-receive-interval"] == row["remote-transmit-interval"] == 50
+    until(shown, f"BFD with {sorted(wanted)}")

@@ -30,7 +30,6 @@ BEHIND: Object = {
     "metadata": {"name": "fairlead-agent-nft"},
     "rules": [
         {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["fairlead.dev"], "resources": ["engines"], "verbs": ["create", "patch"]},
     ],
 }
 """What an agent may read besides where it carries the traffic itself."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,11 +12,14 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from fairlead.lab.kubernetes import KubernetesLab
+from fairlead.lab.probe import Holders
 from tests.kube import eventually
 
 from .agents import install
 
 pytestmark = pytest.mark.root
+SLACK = 1.0
+"""Seconds that a busy machine may add."""
 VIPS = [IPv4Address("192.0.2.60") + n for n in range(4)]
 
 
@@ -90,6 +94,35 @@ def test_who_holds_what_is_one_object_for_each_engine(pair: Pair) -> None:
 
     wanted = ["node-1", "2", "node-2", "2"]
     assert eventually(lambda: counts().split() == wanted), counts() + pair.log()
+
+
+def test_a_cordoned_node_hands_over_without_a_gap_and_gets_back_what_it_had(pair: Pair) -> None:
+    mine = sorted(pair.held("node-1"))
+    with Holders(pair.lab["client"], mine) as seen:
+        assert eventually(lambda: all(seen.holder(vip) for vip in mine))
+        cordoned = seen.now()
+        pair.lab.kubectl("cordon", "node-1")
+        assert eventually(lambda: pair.held("node-2") == set(VIPS), timeout=15), pair.log()
+        assert eventually(lambda: not pair.held("node-1"), timeout=5), pair.log()
+        time.sleep(0.3)
+        gap = max(seen.outage(vip, since=cordoned) for vip in mine)
+    assert gap < 0.1 + SLACK
+    pair.lab.kubectl("cordon", "node-2")  # now there is nobody who could do better
+    assert eventually(pair.spread, timeout=20), pair.log()
+    pair.lab.kubectl("uncordon", "node-1", "node-2")
+    time.sleep(1.0)
+    assert pair.spread()
+
+
+def test_a_node_that_load_balancers_leave_out_holds_nothing(pair: Pair) -> None:
+    label = "node.kubernetes.io/exclude-from-external-load-balancers"
+    pair.lab.kubectl("label", "node", "node-1", f"{label}=true")
+    try:
+        assert eventually(lambda: pair.held("node-2") == set(VIPS), timeout=15), pair.log()
+        assert eventually(lambda: not pair.held("node-1"), timeout=5), pair.log()
+    finally:
+        pair.lab.kubectl("label", "node", "node-1", f"{label}-")
+    assert eventually(pair.spread, timeout=30), pair.log()
 
 
 def test_the_one_that_is_left_takes_over_by_evidence_from_the_api(pair: Pair) -> None:
