@@ -284,7 +284,7 @@ def test_the_policies_are_well_typed(installed: ControlPlane) -> None:
     """The API server checks the expressions against the schemas, and would list warnings."""
     items = json.loads(installed.kubectl("get", "validatingadmissionpolicies", "-o", "json").stdout)
     ours = [one for one in items["items"] if one["metadata"]["name"].startswith("fairlead-")]
-    assert len(ours) == 2
+    assert len(ours) == 4
     for one in ours:
         name = one["metadata"]["name"]
         path = "jsonpath={.status.observedGeneration} {.status.typeChecking}"

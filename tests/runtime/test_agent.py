@@ -32,7 +32,7 @@ def test_it_serves_what_is_published_and_withdraws_at_the_end(tmp_path: Path) ->
             site.source.gone(vip(10))
             await until(lambda: site.addresses == ["192.0.2.12"])
             await until(lambda: len(site.meter.events) == 2)
-            assert site.told.verdict_of.keys() == {"192.0.2.12"}
+            await until(lambda: site.told.verdict_of.keys() == {"192.0.2.12"})
         assert site.clean
         assert site.addresses == site.passing == []
         assert site.log[-2:] == ["l2 withdrawn", "l4 withdrawn"]

@@ -42,7 +42,7 @@ def outcome_of(
 
 
 def _verdict(
-    case: Case, claim: Claim, addresses: Sequence[IPAddress], warnings: tuple[Reason, ...]
+    case: Case, claim: Claim, addresses: tuple[IPAddress, ...], warnings: tuple[Reason, ...]
 ) -> Verdict:
     refusal = case.refused.get(claim.key)
     if refusal is not None:
@@ -72,11 +72,12 @@ def _weakness(claim: Claim) -> Reason | None:
     return None if any(p.backends for p in claim.listeners) else reasons.no_backend()
 
 
-def _own(claim: Claim, addresses: Sequence[IPAddress]) -> tuple[IPAddress, ...]:
+def _own(claim: Claim, addresses: tuple[IPAddress, ...]) -> tuple[IPAddress, ...]:
     """The addresses of a shared VIP that a member asked for: its families."""
     if not claim.families or claim.family_policy != "SingleStack":
-        return tuple(addresses)
-    return tuple(a for a in addresses if a.version in claim.families)
+        return addresses
+    own = tuple(a for a in addresses if a.version in claim.families)
+    return addresses if own == addresses else own
 
 
 def _listeners(claim: Claim) -> tuple[Listener, ...]:

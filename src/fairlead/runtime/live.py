@@ -159,7 +159,7 @@ class Live:
         objects = [*self._published.every(VirtualIP)]
         ledger = ledger_of(holdings_of(objects).holdings, [])
         shown = {ref: addresses_shown(s.said) for ref, s in self._seen.services.items()}
-        decision = Decision(Start(self._world, ledger, shown, homes_of(objects)))
+        decision = Decision(Start(self._world, ledger, shown.items(), homes_of(objects)))
         step, held = decision.feed((), frozenset()).step, self._seen.holders
         return Sight(
             world=step.world,

@@ -11,7 +11,7 @@ from ..showing import Process, Spawn, assert_gone, lab_of, read_to
 pytestmark = pytest.mark.root
 FACTS = [
     "node-2   Ready ",
-    "kubectl apply --server-side -f -",
+    "deploy/install.yaml | kubectl apply",
     "sharedvip-avisvc-lb1   LoadBalancer   ",
     "<pending>     80:",
     "100.64.196.61   vip-network   default/sharedvip-avisvc-lb1",
@@ -58,6 +58,7 @@ def test_it_shows_everything_and_leaves_nothing(spawn: Spawn) -> None:
     assert_gone(process)
 
 
+@pytest.mark.slow
 def test_a_cluster_without_controllers_ends_it_loudly(spawn: Spawn) -> None:
     process = spawn("demo", "--kubernetes")
     read_to(process, "get lease")

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -393,6 +394,23 @@ def test_vcd_an_edit_of_the_config_map_takes_effect_at_once(
     if dataplane == "nft":
         kubectl("label", "node", "node-1", "fairlead.dev/role-")
         running.restart("cluster")
+
+
+# -- Fairlead's own page --------------------------------------------------------------------------
+
+
+def test_the_reservation_of_the_page_keeps_an_address_free(kubectl: Person) -> None:
+    page = (EXAMPLES.parent / "docs" / "kubernetes.md").read_text()
+    block = re.search(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    kubectl("apply", "-f", "-", input=_pool("lan", "192.0.2.20-192.0.2.21"))
+    kubectl("apply", "-f", "-", input=block[1])
+    for name in ("first", "second"):
+        kubectl("expose", "deployment", "test-deploy", "--type=LoadBalancer", f"--name={name}")
+    becomes("PoolExhausted", kubectl.reason, "second")
+    kubectl.serves(first="192.0.2.21", second="<pending>")
+    kubectl("delete", "-f", "-", input=block[1])
+    kubectl.serves(first="192.0.2.21", second="192.0.2.20")
 
 
 # -- without a class -----------------------------------------------------------------------------

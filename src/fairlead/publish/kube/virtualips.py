@@ -5,7 +5,7 @@ What an object says besides its address follows from the plan, so two controller
 bytes, and a digest tells whether anything must be written at all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +28,7 @@ from fairlead.planner.place import is_full, scale_of
 API_VERSION = "fairlead.dev/v1alpha1"
 Specs = dict[str, VirtualIPSpec]
 """Object name -> what it says."""
+Same = Callable[[GroupKey], GroupKey]
 
 
 def specs_of(plan: Plan, key: GroupKey, released: Mapping[Ref, str]) -> Specs | None:
@@ -134,10 +135,15 @@ class Ledgered(NamedTuple):
     strays: tuple[str, ...]
 
 
-def holdings_of(objects: Iterable[VirtualIP]) -> Ledgered:
+def _itself(key: GroupKey) -> GroupKey:
+    return key
+
+
+def holdings_of(objects: Iterable[VirtualIP], same: Same = _itself) -> Ledgered:
     """The holdings that objects tell, whatever their order; reservations are none.
 
-    A group has one address for each slot and family: the older object's.
+    A group has one address for each slot and family: the older object's. ``same``: the key that is
+    in use already for one that is equal, so that it is not in memory twice.
     """
     kept: dict[GroupKey, dict[tuple[str, int], tuple[VirtualIP, Spot]]] = {}
     strays: list[str] = []
@@ -148,7 +154,7 @@ def holdings_of(objects: Iterable[VirtualIP]) -> Ledgered:
         if spot is None:
             strays.append(one.name)
             continue
-        slots = kept.setdefault(one.spec.group.key, {})
+        slots = kept.setdefault(same(one.spec.group.key), {})
         place = (one.spec.slot, spot.address.version)
         if slots.setdefault(place, (one, spot))[0] is not one:
             strays.append(one.name)
@@ -156,12 +162,12 @@ def holdings_of(objects: Iterable[VirtualIP]) -> Ledgered:
     return Ledgered(holdings, tuple(strays))
 
 
-def homes_of(objects: Iterable[VirtualIP]) -> dict[VipKey, tuple[str, ...]]:
+def homes_of(objects: Iterable[VirtualIP], same: Same = _itself) -> dict[VipKey, tuple[str, ...]]:
     """Where VIPs are at home; of two addresses of one, what the first says."""
     found: dict[VipKey, tuple[str, ...]] = {}
     for one in objects:
         if one.spec.home:
-            found.setdefault(VipKey(one.spec.group.key, one.spec.slot), one.spec.home)
+            found.setdefault(VipKey(same(one.spec.group.key), one.spec.slot), one.spec.home)
     return found
 
 
@@ -181,16 +187,15 @@ def _age(one: VirtualIP) -> tuple[str, str]:
 def _holding(key: GroupKey, found: list[tuple[VirtualIP, Spot]]) -> Holding:
     found.sort(key=lambda item: (item[0].spec.slot, item[1].address.version))
     assignments = tuple(Assignment(spot, o.spec.pool, o.spec.slot) for o, spot in found)
-    owners = sorted({owner for one, _ in found for owner in _owners(one)})
+    owners = sorted({owner for one, _ in found for owner in _owners(one, key)})
     return Holding(key, assignments, found[0][0].spec.setting, tuple(owners))
 
 
-def _owners(one: VirtualIP) -> Iterator[Owner]:
-    group = one.spec.group
-    own = f"{group.namespace}/{group.name}"
+def _owners(one: VirtualIP, key: GroupKey) -> Iterator[Owner]:
+    own = f"{key.namespace}/{key.name}"
     for entry in one.spec.listeners:
         if entry.service == own:  # most groups are of one Service: say its name once
-            namespace, name = group.namespace, group.name
+            namespace, name = key.namespace, key.name
         else:
             namespace, _, name = entry.service.partition("/")
         yield Owner(entry.protocol, entry.port, Ref("Service", namespace, name))
@@ -211,5 +216,5 @@ def released_of(objects: Iterable[VirtualIP]) -> dict[Ref, str]:
         owner.ref: one.spec.released
         for one in objects
         if one.spec.released
-        for owner in _owners(one)
+        for owner in _owners(one, one.spec.group.key)
     }

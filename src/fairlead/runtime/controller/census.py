@@ -76,11 +76,11 @@ class Census:
         if refs is None or groups is None or before is None:
             refs = _all_refs(after) | (_all_refs(before) if before else set())
             groups = {*after.outcomes, *(before.outcomes if before else ())}
-        changes = [*self._verdicts(before or NOTHING, after, refs)]
+        changes = [c for c in self._verdicts(before or NOTHING, after, refs) if _is_told(c)]
         for key in groups:
             self._group(before or NOTHING, after, key)
         self.plan = after
-        return [change for change in changes if _is_told(change)]
+        return changes
 
     def _verdicts(self, before: Plan, after: Plan, refs: Iterable[Ref]) -> Iterator[VerdictChange]:
         for ref in refs:

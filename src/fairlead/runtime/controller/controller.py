@@ -10,16 +10,16 @@ memory; the ledger alone it reads anew, and consistently, because that is what m
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
 from fairlead.model.config import Config
-from fairlead.model.kube import AviInfraSetting, Service
+from fairlead.model.kube import Service
 from fairlead.model.ledger import Ledger, ledger_of
 from fairlead.model.names import GroupKey, Ref
-from fairlead.model.objects import AddressPool, BGPPeer, EngineGroup
+from fairlead.model.objects import AddressPool
 from fairlead.model.plan import Plan
 from fairlead.model.world import Change, World
 from fairlead.publish.kube.objects import use_of
@@ -32,6 +32,7 @@ from fairlead.runtime.controller.homes import LASTS, Homes, names_of
 from fairlead.runtime.controller.hosts import Hosts
 from fairlead.runtime.controller.leader import Leadership
 from fairlead.runtime.controller.ledger import Behind, Entries, gone_of, read_ledger
+from fairlead.runtime.controller.orphans import Orphans
 from fairlead.runtime.controller.patience import Patience
 from fairlead.runtime.controller.publisher import Publisher
 from fairlead.runtime.controller.returns import Returns
@@ -55,8 +56,6 @@ SOON = 0.02
 """Seconds after which a write that waits for another is tried again, at first."""
 PASSING = 5.0
 """Seconds after which a write that failed for a reason that passes is tried again, at most."""
-DEFINED = frozenset({AddressPool.KIND, EngineGroup.KIND, BGPPeer.KIND, AviInfraSetting.KIND})
-"""The kinds whose objects go with their CustomResourceDefinition although nobody meant them."""
 
 
 class Batch(Protocol):
@@ -124,7 +123,7 @@ class Controller:
         self._disputes = Patience(first=1.0, longest=options.disputed, free=5)
         self._withheld: Withheld | None = None
         self._returns = Returns(options.config.release_after)
-        self._orphans: set[Ref] = set()
+        self._orphans = Orphans(listener.failed)
         self._term = 0
         self.leadership = Leadership(
             api,
@@ -191,7 +190,7 @@ class Controller:
     async def _absorb(self, batch: Batch) -> None:
         parts = split(batch.changes, batch.explicit, self._seen)
         explicit = frozenset(parts.explicit)
-        changes = [*self._defined(parts.changes, explicit)]
+        changes = [*self._orphans.spared(parts.changes, explicit)]
         if self._decision is None:
             self._world = self._world.evolve(changes)
             return
@@ -208,22 +207,6 @@ class Controller:
         if self._hosts.wanted:
             known = (self._seen.vips.get(name) for name in names_of(addresses))
             self.work.add(vip.group for vip in known if vip is not None)
-
-    def _defined(self, changes: list[Change], explicit: frozenset[Ref]) -> Iterator[Change]:
-        """The changes without objects that only went with their definition: nobody deleted them,
-        so what was read of them stands until they are there again."""
-        for change in changes:
-            ref = change.ref
-            if change.object is None and change.problem is None and ref not in explicit:
-                if ref.kind in DEFINED:
-                    self._orphans.add(ref)
-                    self._listener.failed("definition", f"{ref} went with it, and is kept")
-                    continue
-            elif ref in self._orphans:
-                self._orphans.discard(ref)
-                if not self._orphans:
-                    self._listener.failed("definition", "")
-            yield change
 
     def _answer(self, parts: Parts) -> None:
         """Somebody else wrote what is ours to write: correct it, but do not fight for ever."""
@@ -260,19 +243,21 @@ class Controller:
             async with self._turn:
                 self._step_down()
             return
-        term = self.leadership.term
+        term, failed = self.leadership.term, False
         while term and term == self.leadership.term:
             await asyncio.sleep(SETTLE)
             try:
                 async with self._turn:
                     await self._start(term)
             except (ApiError, Unreachable) as error:
+                failed = True
                 self._listener.failed("ledger", str(error))
                 await asyncio.sleep(self._backoff.next())
             except Behind:
                 continue
             else:
-                self._listener.failed("ledger", "")
+                if failed:
+                    self._listener.failed("ledger", "")
                 return
 
     def _step_down(self) -> None:
@@ -288,8 +273,9 @@ class Controller:
         started = monotonic()
         entries = await read_ledger(self._api)
         self._notice(entries)
-        ledger = ledger_of(holdings_of(entries.objects).holdings, [])
-        homes = homes_of(entries.objects)
+        same = self._seen.same_group
+        ledger = ledger_of(holdings_of(entries.objects, same).holdings, [])
+        homes = homes_of(entries.objects, same)
         known = released_of(entries.objects)
         del entries
         explicit = await self._absent(ledger, known)
@@ -298,10 +284,11 @@ class Controller:
         start = Start(
             self._world.evolve([*waiting, *over]),
             ledger,
-            {ref: addresses_shown(s.said) for ref, s in self._seen.services.items()},
+            ((ref, addresses_shown(s.said)) for ref, s in [*self._seen.services.items()]),
             homes,
         )
         decision = await undisturbed(Decision, start)
+        del start, ledger, homes
         decided = await undisturbed(decision.feed, (), explicit)
         self._decision, self._term = decision, term
         self._world = World(config=self._options.config)

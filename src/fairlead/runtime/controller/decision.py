@@ -36,7 +36,7 @@ class Start(Struct, frozen=True):
 
     world: World
     ledger: Ledger
-    shown: dict[Ref, tuple[IPAddress, ...]]
+    shown: Iterable[tuple[Ref, tuple[IPAddress, ...]]]
     homes: Mapping[VipKey, tuple[str, ...]] = {}
 
 
@@ -80,7 +80,7 @@ def _completed(start: Start) -> Ledger:
             known[ref] = known.get(ref, frozenset()) | families
     shown = {
         ref: found
-        for ref, found in start.shown.items()
+        for ref, found in start.shown
         if any(address.version not in known.get(ref, ()) for address in found)
     }
     if not shown:

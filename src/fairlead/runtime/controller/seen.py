@@ -219,6 +219,11 @@ class Seen:
         self.objects[ref] = seen
         return True
 
+    def same_group(self, key: GroupKey) -> GroupKey:
+        """The key that is in use already for one that is equal."""
+        names = self.names.get(key)
+        return self.vips[names[0]].group if names else key
+
     def vips_of(self, group: GroupKey) -> Iterator[tuple[str, SeenVip]]:
         """The objects of a group, by name."""
         for name in self.names.get(group, ()):

@@ -38,7 +38,7 @@ TEXTS: Final[dict[type[Struct], tuple[str, ...]]] = {
         "ip_family_policy",
     ),
     ServicePort: ("name", "target_port", "app_protocol"),
-    StatusCondition: ("type", "status", "reason"),
+    StatusCondition: ("type", "status", "reason", "last_transition_time"),
     Condition: ("type", "status"),
     NodeAddress: ("type",),
     EndpointPort: ("name",),
