@@ -19,6 +19,7 @@ from fairlead.planner import group as grouping
 from fairlead.planner.admit import admit
 from fairlead.planner.allocate import Case, settle
 from fairlead.planner.book import Book, Cursors
+from fairlead.planner.lease import namesakes, renamed
 from fairlead.planner.outcome import outcome_of
 from fairlead.planner.place import Seating
 
@@ -63,6 +64,7 @@ class _Draft:
         self.pools = {pool.name: pool for pool in claims.pools}
         self.routers = [rule.peer for rule in claims.peers]
         self.asked = previous.asked
+        self.hostnames = previous.hostnames
         self.outcomes = previous.outcomes.mutate()
         self.groups_of = previous.groups_of.mutate()
         self.waiting = previous.waiting.mutate()
@@ -91,6 +93,7 @@ class _Draft:
         """Plan every group; ``before`` are outcomes whose VIPs the placement still knows."""
         everything = [c for claims in self.claims.by_ref.values() for c in claims]
         self.asked = grouping.reindex(Map(), (), everything)
+        self.hostnames = renamed(Map(), (), everything)
         groups = self._gather(everything)
         self._drop_vanished(set(self.book.ledger.holdings) - set(groups))
         self._plan_groups(groups)
@@ -153,7 +156,10 @@ class _Draft:
         old = [c for r in self.touched for c in self.previous.claims.by_ref.get(r, ())]
         new = [c for r in self.touched for c in self.claims.by_ref.get(r, ())]
         self.asked = grouping.reindex(self.asked, old, new)
+        self.hostnames = renamed(self.hostnames, old, new)
         keys = {c.group or grouping.own_key(c) for c in new if c.group or not c.addresses}
+        for ref in namesakes(self.hostnames, (*old, *new)):
+            keys.update(self.groups_of.get(ref, ()))
         keys |= self._on_nodes()
         refs = self._spread(set(self.touched), keys)
         for ref in refs:
@@ -306,7 +312,12 @@ class _Draft:
         for case in cases:
             holding = case.holding()
             self.book.settle(holding)
-            self._record(case, outcome_of(case, holding, self.pools, self.routers))
+            found = outcome_of(case, holding, self.pools, self.routers, self._namesakes(case))
+            self._record(case, found)
+
+    def _namesakes(self, case: Case) -> list[Claim]:
+        refs = namesakes(self.hostnames, case.admission.claims) if self.hostnames else ()
+        return [*self._claims_of(set(refs))]
 
     def _record(self, case: Case, outcome: Outcome) -> None:
         key = case.group
@@ -335,6 +346,7 @@ class _Draft:
             outcomes=self.outcomes.finish(),
             groups_of=self.groups_of.finish(),
             asked=self.asked,
+            hostnames=self.hostnames,
             waiting=self.waiting.finish(),
             cursors=cursors,
             placement=seating.close(),
