@@ -53,7 +53,7 @@ class AddressLeaseStatus(
     """What became of it, by the engine that asked. Times are RFC 3339; without ``expires_at`` the
     lease never ends. ``server``: who gave the address, or said no."""
 
-    state: LeaseState = "Refused"
+    state: LeaseState
     address: Annotated[str, Check(max_length=45)] = ""
     server: TEXT = ""
     message: Annotated[str, Check(max_length=1024)] = ""

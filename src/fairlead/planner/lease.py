@@ -131,6 +131,12 @@ def asker(plan: Plan, order: LeaseOrder) -> str:
     return next(iter(preferred(group, rule, order)), "") if rule is not None else ""
 
 
+def holder_of(orders: Iterable[LeaseOrder]) -> str:
+    """The engine that said last that it has a lease; empty: nobody did."""
+    known = (order.known for order in orders if order.known is not None)
+    return next((one.engine for one in known if one.address is not None and one.engine), "")
+
+
 def preferred(group: GroupKey, rule: EngineRule, order: LeaseOrder) -> Order:
     """The able engines by the group's preference (rendezvous hashing); those that are to leave come
     last."""

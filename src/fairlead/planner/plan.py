@@ -19,7 +19,7 @@ from fairlead.planner import group as grouping
 from fairlead.planner.admit import admit
 from fairlead.planner.allocate import Case, settle
 from fairlead.planner.book import Book, Cursors
-from fairlead.planner.lease import namesakes, renamed
+from fairlead.planner.lease import holder_of, namesakes, renamed
 from fairlead.planner.outcome import outcome_of
 from fairlead.planner.place import Seating
 
@@ -97,7 +97,7 @@ class _Draft:
         groups = self._gather(everything)
         self._drop_vanished(set(self.book.ledger.holdings) - set(groups))
         self._plan_groups(groups)
-        seating = Seating(self.previous.placement, self.claims.engine_rules)
+        seating = self._seating()
         for outcome in before.values():
             for vip in outcome.vips:
                 if not self._still(vip):
@@ -147,7 +147,7 @@ class _Draft:
         groups, vanished = self._regroup()
         self._drop_vanished(vanished)
         self._plan_groups(groups)
-        seating = Seating(self.previous.placement, self.claims.engine_rules)
+        seating = self._seating()
         self._reseat(seating)
         return self._close(seating, changed=frozenset(self.changed))
 
@@ -222,6 +222,18 @@ class _Draft:
             if outcome and outcome.claims and (asked or roomy):
                 found[key] = list(outcome.claims)
         return found
+
+    def _seating(self) -> Seating:
+        """A VIP from DHCP is at home first where its lease was got."""
+        placement, homes = self.previous.placement, dict[VipKey, tuple[str, ...]]()
+        for key in self.cases:
+            outcome, vip = self.outcomes.get(key), VipKey(key)
+            engine = holder_of(outcome.leases) if outcome else ""
+            if engine and vip not in placement.active and vip not in placement.homes:
+                homes[vip] = (engine,)
+        if homes:
+            placement = replace(placement, homes=placement.homes.update(homes))
+        return Seating(placement, self.claims.engine_rules)
 
     def _reseat(self, seating: Seating) -> None:
         rules, before = self.claims.engine_rules, self.previous.claims.engine_rules

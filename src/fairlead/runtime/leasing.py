@@ -5,7 +5,8 @@ one process is both, so the same objects go from the driver into the world direc
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from time import time
@@ -24,28 +25,28 @@ LATE = "it ended while nobody held it"
 
 
 class Hearing:
-    """Collects what a driver tells from its thread; made inside the loop that reads it."""
+    """Collects what a driver tells from its thread; made inside the loop that reads it. ``heard``
+    is called in that loop when there is something."""
 
-    def __init__(self, driver: Leaser | None) -> None:
+    def __init__(self, driver: Leaser | None, heard: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._news: dict[LeaseKey, Leased] = {}
-        self._some = asyncio.Event()
+        self._heard = heard
         if driver is not None:
             driver.listen(self._tell)
 
-    async def next(self) -> dict[LeaseKey, Leased]:
+    def take(self) -> dict[LeaseKey, Leased]:
         """What is new, the last word on each lease."""
-        await self._some.wait()
-        self._some.clear()
         news, self._news = self._news, {}
         return news
 
     def _tell(self, key: LeaseKey, leased: Leased) -> None:
-        self._loop.call_soon_threadsafe(self._put, key, leased)
+        with suppress(RuntimeError):  # the loop has ended, and nobody wants to know
+            self._loop.call_soon_threadsafe(self._put, key, leased)
 
     def _put(self, key: LeaseKey, leased: Leased) -> None:
         self._news[key] = leased
-        self._some.set()
+        self._heard()
 
 
 def changes_of(news: dict[LeaseKey, Leased], plan: Plan, engine: str) -> Iterator[Change]:

@@ -106,7 +106,8 @@ class _Run:
         self._commits = Commits(store, ledger, done=self._committed, health=self._health)
         self._refused: Refused | None = None
         self._turn = asyncio.Lock()
-        self._hearing = Hearing(planes.dhcp if planes is not None else None)
+        self._heard = asyncio.Event()
+        self._hearing = Hearing(planes.dhcp if planes is not None else None, self._heard.set)
         self._leases = remembered(store.directory)
         known = known_addresses(last(store.directory))
         self._dataplane = DataPlane(
@@ -166,7 +167,9 @@ class _Run:
     async def _hear(self) -> None:
         """What DHCP servers say is an input like any other."""
         while True:
-            news = await self._hearing.next()
+            await self._heard.wait()
+            self._heard.clear()
+            news = self._hearing.take()
             async with self._turn:
                 plan = self._pipeline.plan
                 changes = [*changes_of(news, plan, self._options.host)] if plan else []

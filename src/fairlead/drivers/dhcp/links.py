@@ -66,7 +66,7 @@ class Links:
 
     def parent(self, name: str, address: IPAddress | None) -> Parent:
         """The interface for a lease: the one that is named, else the one whose subnet has the
-        address, else the only one that could be meant. Raises DriverError."""
+        address, else the one that is likely meant. Raises DriverError."""
         with IPRoute() as route:
             cards = [card for card in _cards(route) if self._may(card.parent.name)]
         if name:
@@ -77,7 +77,7 @@ class Links:
             found = _fitting(cards, address)
         if not found:
             raise DriverError(
-                "dhcp: it is not known on which interface to ask: name one in "
+                "dhcp: there is no interface with a subnet to ask on: name one in "
                 "kube-vip.io/serviceInterface, or in the configuration (interfaces)"
             )
         if not found[0].up:
@@ -175,14 +175,15 @@ def _link_local(texts: Collection[str]) -> str:
 
 
 def _fitting(cards: Collection[Card], address: IPAddress | None) -> list[Card]:
-    """The interface of an address, else that of the default route, else the only one."""
+    """The interface of an address, else that of the default route, else the first one; a server
+    that is somewhere else does not answer, and who reads that sees where it was asked for."""
     if address is not None:
         near = [card for card in cards if any(_holds(text, address) for text in card.subnets)]
         if near:
             return near
     leading = [card for card in cards if card.default]
-    addressed = [card for card in cards if card.subnets]
-    return leading or (addressed if len(addressed) == 1 else [])
+    addressed = [card for card in cards if card.subnets and card.up]
+    return leading or sorted(addressed, key=lambda card: card.parent.number)
 
 
 def _holds(text: str, address: IPAddress) -> bool:

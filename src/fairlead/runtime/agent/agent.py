@@ -20,7 +20,9 @@ from typing import Any, Protocol
 
 from fairlead.drivers.base import DriverError
 from fairlead.model.addresses import IPAddress
+from fairlead.model.addresslease import AddressLease, leased_of
 from fairlead.model.config import Config
+from fairlead.model.dhcp import Leased, LeaseKey
 from fairlead.model.plan import Plan
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change, World
@@ -42,6 +44,7 @@ from fairlead.runtime.agent.telling import Telling
 from fairlead.runtime.dataplane import DataPlane, Rounds
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lanes import FollowerL2Lane, Target
+from fairlead.runtime.leasing import Hearing, changes_of
 from fairlead.runtime.planes import Planes
 from fairlead.runtime.reconcile import undisturbed
 from fairlead.runtime.report import Reporter
@@ -74,6 +77,14 @@ class Fencing(Protocol):
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Until cancelled; ``changed`` is called when :attr:`able` may differ."""
+        ...
+
+
+class LeaseTeller(Protocol):
+    """Tells whoever decides what became of leases (:mod:`fairlead.runtime.agent.leases`)."""
+
+    def offer(self, name: str, leased: Leased) -> None:
+        """The last word on a lease, by the name of its object."""
         ...
 
 
@@ -122,8 +133,11 @@ class Agent:
         meter: Meter,
         confined: Callable[[], None] = lambda: None,
         fence: Fencing | None = None,
+        leases: LeaseTeller | None = None,
     ) -> None:
         self._fence, self._poked = fence, asyncio.Event()
+        self._leases = leases
+        self._hearing = Hearing(planes.dhcp if planes is not None else None, self._poked.set)
         self.mine = Mine(options.engine)
         self._options, self._source, self._planes = options, source, planes
         self._report, self._meter = report, meter
@@ -231,13 +245,30 @@ class Agent:
         return found
 
     async def _heed(self) -> None:
-        """The fence knows of other engines that are able."""
-        assert self._fence is not None
+        """The fence knows of other engines that are able, or a DHCP server said something."""
+        if news := self._hearing.take():
+            await self._hear(news)
+        if self._fence is None:
+            return
         started, before = monotonic(), self._followed
         now = await undisturbed(fenced, before, self._fence.able)
         self._followed = now
         if now.plan is not None and now.plan is not before.plan:
             self._spread(before, now, started=started, received_at=started)
+
+    async def _hear(self, news: dict[LeaseKey, Leased]) -> None:
+        """Go by it at once: an address whose lease ended is given up also while nobody else can be
+        told."""
+        plan = self.plan
+        if plan is None:
+            return
+        changes = [*changes_of(news, plan, self._options.engine)]
+        for change in changes:
+            if isinstance(change.object, AddressLease) and self._leases is not None:
+                leased = leased_of(change.object)
+                if leased is not None:
+                    self._leases.offer(change.ref.name, leased)
+        await self._apply(changes, monotonic())
 
     async def _resume(self) -> None:
         """Serve what the cache says, and let be what it does not know of."""
