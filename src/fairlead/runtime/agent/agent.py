@@ -99,6 +99,10 @@ class Meter(Protocol):
         """An address of this engine is in place."""
         ...
 
+    def leased(self, leased: Leased) -> None:
+        """A DHCP server said something of a lease of this engine."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
@@ -260,14 +264,15 @@ class Agent:
         """Go by it at once: an address whose lease ended is given up also while nobody else can be
         told."""
         plan = self.plan
+        for leased in news.values():
+            self._meter.leased(leased)
         if plan is None:
             return
         changes = [*changes_of(news, plan, self._options.engine)]
         for change in changes:
-            if isinstance(change.object, AddressLease) and self._leases is not None:
-                leased = leased_of(change.object)
-                if leased is not None:
-                    self._leases.offer(change.ref.name, leased)
+            said = leased_of(change.object) if isinstance(change.object, AddressLease) else None
+            if said is not None and self._leases is not None:
+                self._leases.offer(change.ref.name, said)
         await self._apply(changes, monotonic())
 
     async def _resume(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fairlead.model.config import Config
+from fairlead.model.dhcp import Leased
 from fairlead.runtime.agent.agent import Agent, AgentOptions
 from fairlead.runtime.agent.fencing import Fencing
 from fairlead.runtime.agent.files import FileBatches
@@ -190,6 +191,9 @@ class _Process:
     def _watch(self, served: Agent) -> None:
         plane = served.dataplane
         self._metrics.announced = lambda: (len(plane.in_place), len(served.mine.addresses))
+        if self._planes is not None and self._planes.dhcp is not None:
+            leaser = self._planes.dhcp
+            self._metrics.leases = lambda: leaser.leases().values()
         self._metrics.drivers = lambda: [
             DriverState(loop.name, loop.health is not None and loop.health.ok, loop.counters)
             for loop in plane.loops
@@ -213,6 +217,10 @@ class Measured:
         """A plan was made."""
         if shift.moves:
             self._metrics.moves.labels("engine").inc(shift.moves)
+
+    def leased(self, leased: Leased) -> None:
+        """A DHCP server said something."""
+        self._metrics.lease_changes.labels(leased.state).inc()
 
     def announced(self, event: Announced) -> None:
         """An address is in place."""

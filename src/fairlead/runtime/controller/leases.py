@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from fairlead.model.addresslease import AddressLease, AddressLeaseSpec, spec_of
+from fairlead.model.addresslease import (
+    AddressLease,
+    AddressLeaseSpec,
+    AddressLeaseStatus,
+    spec_of,
+)
 from fairlead.model.names import GroupKey
 from fairlead.model.plan import Plan
 from fairlead.publish.kube.status import MANAGER
@@ -27,6 +32,7 @@ class SeenLease(NamedTuple):
     version: str
     digest: bytes
     group: GroupKey
+    said: AddressLeaseStatus | None = None
 
 
 class Leases:
@@ -35,17 +41,28 @@ class Leases:
     def __init__(self) -> None:
         self._seen: dict[str, SeenLease] = {}
         self._names: dict[GroupKey, set[str]] = {}
+        self._news: dict[GroupKey, list[tuple[str, str]]] = {}
 
     def groups(self) -> Iterator[GroupKey]:
         """The groups that have a lease."""
         yield from [*self._names]
 
     def take(self, one: AddressLease) -> bool:
-        """Take one from the watch; whether its spec is another than was known."""
-        now = SeenLease(one.metadata.resource_version, digest_of(one.spec), one.key.group)
+        """Take one from the watch; whether its spec is another than was known, or something is to
+        be told of it."""
+        digest, group = digest_of(one.spec), one.key.group
         before = self._seen.get(one.name)
-        self._put(one.name, now)
-        return before is not None and before.digest != now.digest
+        self._put(one.name, SeenLease(one.metadata.resource_version, digest, group, one.status))
+        if before is None:
+            return False
+        event = event_between(before.said, one.status)
+        if event is not None:
+            self._news.setdefault(group, []).append(event)
+        return before.digest != digest or event is not None
+
+    def news(self, key: GroupKey) -> list[tuple[str, str]]:
+        """What happened to the leases of a group and was not told yet: reasons and messages."""
+        return self._news.pop(key, [])
 
     def drop(self, name: str) -> GroupKey | None:
         """One is gone; whose it was."""
@@ -94,6 +111,12 @@ class Leases:
         self._seen[name] = seen
         self._names.setdefault(seen.group, set()).add(name)
 
+    def _wrote(self, name: str, spec: AddressLeaseSpec, version: str) -> None:
+        """A write was answered; the watch may have been faster, and then knows more."""
+        before = self._seen.get(name)
+        said = before.said if before is not None else None
+        self._put(name, SeenLease(version, digest_of(spec), spec.group.key, said))
+
     async def _create(self, name: str, spec: AddressLeaseSpec, writer: Writer) -> None:
         try:
             answer = await writer.send("POST", PATH + QUERY, _body(name, spec))
@@ -101,7 +124,7 @@ class Leases:
             if error.status != 409:
                 raise
             raise Later from None  # it is there, and the watch tells how
-        self._put(name, SeenLease(version_in(answer), digest_of(spec), spec.group.key))
+        self._wrote(name, spec, version_in(answer))
 
     async def _update(
         self, name: str, spec: AddressLeaseSpec, seen: SeenLease, writer: Writer
@@ -113,7 +136,25 @@ class Leases:
             if error.status not in (404, 409):
                 raise
             raise Later from None
-        self._put(name, SeenLease(version_in(answer), digest_of(spec), spec.group.key))
+        self._wrote(name, spec, version_in(answer))
+
+
+def event_between(
+    before: AddressLeaseStatus | None, now: AddressLeaseStatus | None
+) -> tuple[str, str] | None:
+    """What happened to a lease, if that is worth an Event. Why there is none is a Warning that
+    comes with the status of the Service; that it was renewed is no news."""
+    if now is None or now.state != "Bound":
+        return None
+    until = f", until {now.expires_at}" if now.expires_at else ""
+    what = f"{now.address} from DHCP server {now.server}"
+    if before is None or (before.state, before.address) != (now.state, now.address):
+        return "AddressLeased", f"{now.engine} leased {what}{until}"
+    if before.engine != now.engine:
+        return "AddressLeaseTaken", f"{now.engine} holds the lease of {what} now{until}"
+    if before.server != now.server:
+        return "AddressLeased", f"{now.engine} holds the lease of {what} now{until}"
+    return None
 
 
 def digest_of(spec: AddressLeaseSpec) -> bytes:

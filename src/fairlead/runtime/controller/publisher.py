@@ -74,6 +74,9 @@ class Publisher:
             if name not in wanted:
                 await self._drop(key, name, seen)
         await leases.drop_others(key, self.plan, self._writer)
+        for reason, message in leases.news(key):
+            for ref in self._members(key):
+                await self._services.note(ref, reason, message)
 
     async def _say_all(self, key: GroupKey, before: Iterable[tuple[str, SeenVip]]) -> None:
         """The status of who is in the group, and of who was and is in no other. One that cannot be
