@@ -271,6 +271,70 @@ def test_a_server_with_other_addresses_gives_one_of_them_when_it_refuses(
     assert [one.address for one in second.leases()] == now
 
 
+V6 = ("fd00:2::1:100", "fd00:2::1:1ff")
+
+
+def leased6(name: str, address: str = "::", **notes: str) -> Manifest:
+    """The same with IPv6."""
+    return leased(name, 80, loadbalancerIPs=address, **notes)
+
+
+def test_ipv6_addresses_are_leased_by_clients_of_their_own(up: Up, serve: Servers) -> None:
+    server = serve(pool=V6)
+    up.folder.put("one", leased6("one", loadbalancerHostname="six"))
+    up.folder.put("two", leased6("two"))
+    up.start()
+    addresses = {address_of(up, "one"), address_of(up, "two")}
+    assert {one.address for one in server.leases()} == addresses
+    assert len({one.client_id for one in server.leases()}) == 2
+    assert "six" in {one.name for one in server.leases()}
+    lease = lease_of(up, "one")
+    assert (lease["family"], lease["state"]) == ("IPv6", "Bound")
+    until("the address", lambda: set(up.held("lan")), lambda seen: seen == addresses)
+    asked = server.said().count("DHCPSOLICIT")
+    until("status", up.state.joinpath("status.json").read_text, lambda text: "expiresAt" in text)
+    up.kill()
+    up.start()
+    until("both confirmed", server.said, lambda said: said.count("DHCPREBIND") >= 2)
+    assert {address_of(up, "one"), address_of(up, "two")} == addresses
+    assert server.said().count("DHCPSOLICIT") == asked
+    up.folder.drop("one")
+    until("it given back", server.leases, lambda seen: len(seen) == 1)
+    up.folder.drop("two")
+    becomes([], server.leases)
+
+
+def test_both_families_come_from_two_servers_together(up: Up, serve: Servers) -> None:
+    four, six = serve(), serve(on="client", pool=V6)
+    up.folder.put("web", leased6("web", "0.0.0.0,::"))
+    up.start()
+    found = until("both", lambda: up.addresses("web"), lambda seen: len(seen) == 2)
+    assert {one.address for one in [*four.leases(), *six.leases()]} == set(found)
+
+
+def test_a_full_ipv6_pool_is_told_with_the_server(up: Up, serve: Servers) -> None:
+    serve(pool=(V6[0], V6[0]))
+    up.folder.put("one", leased6("one"))
+    up.start()
+    address_of(up, "one")
+    up.folder.put("two", leased6("two"))
+    becomes("Pending DHCPRefused", up.verdict, "two")
+    entry = up.entry("two")
+    assert entry is not None
+    assert "DHCP server fe80::" in entry.message
+
+
+@pytest.mark.slow
+def test_an_ipv6_lease_is_renewed(up: Up, serve: Servers) -> None:
+    """A minute is the soonest that this server is asked again."""
+    server = serve(pool=V6, lease="2m")
+    up.folder.put("web", leased6("web"))
+    up.start()
+    address = address_of(up, "web")
+    until("a renewal", server.said, lambda said: "DHCPRENEW" in said, 90)
+    assert up.addresses("web") == [address]
+
+
 @pytest.mark.slow
 def test_an_expired_lease_is_withdrawn_and_another_one_is_got(up: Up, serve: Servers) -> None:
     """Two minutes are the shortest lease that the server gives."""
