@@ -23,6 +23,7 @@ BENCHES = (
     "ledger",
     "l2_driver",
     "bgp",
+    "dhcp",
     "kubernetes_start",
     "kubernetes_one",
 )
