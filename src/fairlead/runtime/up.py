@@ -11,7 +11,6 @@ as it is: the next start finds it and goes on.
 
 import asyncio
 import shutil
-import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from fairlead.runtime.pipeline import Pipeline, Refused, Step
 from fairlead.runtime.planes import Planes, kernel_planes
 from fairlead.runtime.reconcile import undisturbed
 from fairlead.runtime.report import Reporter, Started, Stopped
+from fairlead.runtime.signals import stopped_by_signals
 from fairlead.runtime.snapshot import known_addresses, last
 from fairlead.runtime.status import Status
 from fairlead.runtime.store import LedgerStore
@@ -36,7 +36,6 @@ from fairlead.sources.collection import settle, uncollected
 from fairlead.sources.files import Batch, FileSource, follow
 
 STATE = Path("/var/lib/fairlead")
-STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,11 @@ async def up(
     Raises :class:`~fairlead.runtime.lock.StateError` when the state directory cannot be used.
     """
     stop = asyncio.Event()
-    with _state(options) as directory, LedgerStore.open(directory) as store, _signals(stop):
+    with (
+        _state(options) as directory,
+        LedgerStore.open(directory) as store,
+        stopped_by_signals(stop),
+    ):
         drivers = planes(options.config)
         try:
             run = _Run(options, store, drivers, report)
@@ -181,15 +184,3 @@ def _state(options: UpOptions) -> Iterator[Path]:
     finally:
         if not options.keep:
             shutil.rmtree(directory)
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in STOPS:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in STOPS:
-            loop.remove_signal_handler(number)
