@@ -147,3 +147,12 @@ def test_the_order_says_who_leaves_and_the_mark_does_not() -> None:
     assert chosen(going, CELL, NONE) == ("b",)
     assert chosen(going, {"a", "c"}, NONE) == ("a",)
     assert chosen(calm, CELL, {"a"}) == ("b",)
+
+
+def test_nothing_is_taken_before_everybody_who_serves_has_been_heard() -> None:
+    """A fence that starts may hear of an engine through another one before it hears its word."""
+    heard = {"b": Word()}
+    assert not stand(table("a"), sight("a"), holds=NONE, words=heard).addresses
+    heard["c"] = Word()
+    mine = {vip for vip, order in VIPS.items() if order[0] == "a"}
+    assert stand(table("a"), sight("a"), holds=NONE, words=heard).addresses == mine

@@ -1,9 +1,10 @@
 """What a fence holds, from its table and what it knows of the others; and the table, from a plan.
 
 An engine that failed is replaced at once. Between engines that are well, a berth changes hands in
-agreement: the holder yields once the next one wants it too, and the next one takes it when nobody
-who serves says that it still holds it. An engine that leaves (a drain, a cordoned Node) keeps its
-berths until another one has them, and for as long as nobody else can.
+agreement: the holder yields once the next one wants it too, and the next one takes it when
+everybody who serves has been heard, and nobody says that it still holds it. An engine that leaves
+(a drain, a cordoned Node) keeps its berths until another one has them, and for as long as nobody
+else can.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -62,7 +63,12 @@ def stand(
         if b.mark in holds
         and (b.mark in wants or _keeps(b, chosen(b, able, going), others, leaving=leaving))
     )
-    take = frozenset(b.mark for b in table.berths if b.mark in wants - keep and _free(b, others))
+    unheard = able - others.keys() - {sight.me}
+    take = frozenset(
+        b.mark
+        for b in table.berths
+        if b.mark in wants - keep and unheard.isdisjoint(b.candidates) and _free(b, others)
+    )
     now = keep | take
     return Stand(
         Word(now, wants, leaving),

@@ -35,6 +35,9 @@ from fairlead.runtime.fence.voice import Message, Voice, row_of, said_of
 TICK = 0.1
 AGENT_GONE = 30.0
 """Seconds without an agent after which the berths are handed over in order."""
+SETTLING = 1.0
+"""Seconds in which a fence that finds its predecessor's VIPs speaking hears from the others before
+it lets go of anything: one that is back at once moves nothing."""
 TABLE = "fence.table"
 
 
@@ -68,6 +71,8 @@ class Fence:
         self._agent_since: float | None = None
         self._agent_gone_at = _now()
         self._draining = False
+        self._left = frozenset[IPAddress]()
+        self._settles_at = 0.0
         self._ticked = self._rounded = _now()
         self._sessions: Sessions | None = None
         self._voice = Voice(key=options.key, heard=self._hear)
@@ -84,6 +89,8 @@ class Fence:
             await self._host.open(),
             await alive.answer(self._options.directory, lambda: _now() - self._rounded),
         ]
+        self._left = await self._holder.inherited()
+        self._settles_at = _now() + SETTLING if self._left else 0.0
         self._resume()
         ticking = asyncio.create_task(self._tick_on())
         try:
@@ -182,8 +189,13 @@ class Fence:
             row, known = row_of(said, now), self._rows.get(name)
             if name != table.me and (known is None or row.heard > known.heard):
                 self._rows[name] = row
-        if self._words.get(message.sender) != message.word:
-            self._words[message.sender] = message.word
+                if name in message.words:
+                    self._believe(name, message.words[name])
+        self._believe(message.sender, message.word)
+
+    def _believe(self, name: str, word: Word) -> None:
+        if self._words.get(name) != word:
+            self._words[name] = word
             self._wake.set()
 
     # -- what follows ----------------------------------------------------------------------------
@@ -208,18 +220,32 @@ class Fence:
         self._ticked = now
         self._agree(table)
         decided = self._decide(table)
+        if self._settling(decided):
+            self._speak(table, self._inheritance(table), serving=True)
+            return
         if decided.word != self._word:
             going = self._word.holds - decided.word.holds
             if not going:
                 self._word = decided.word
             await self._holder.hold(decided.addresses, rightful=decided.rightful, table=table)
             self._word = decided.word
-            self._speak(table)
+            self._speak(table, self._word, serving=self._holder.rightful)
             self._wake.set()
         else:
             await self._holder.hold(decided.addresses, rightful=decided.rightful, table=table)
-            self._speak(table)
+            self._speak(table, self._word, serving=self._holder.rightful)
         self._tell(table, decided)
+
+    def _settling(self, decided: Stand) -> bool:
+        """Whether what was left is to stay as it is, because the others have not been heard yet.
+        The switch is not refreshed meanwhile, so this makes no holder of a fence that hears
+        nobody."""
+        if decided.rightful or _now() >= self._settles_at:
+            self._settles_at = 0.0
+        return self._settles_at > 0
+
+    def _inheritance(self, table: Table) -> Word:
+        return Word(holds=frozenset(b.mark for b in table.berths if b.addresses & self._left))
 
     def _after_a_gap(self) -> None:
         """We were not running for a while: what we know is old."""
@@ -257,14 +283,16 @@ class Fence:
             rows=self._rows,
         )
 
-    def _speak(self, table: Table) -> None:
+    def _speak(self, table: Table, word: Word, *, serving: bool) -> None:
         now = _now()
         sight = self._sight(table)
-        mine = Row(now, sight.links, self._roster, self._agreed, self._holder.rightful)
+        mine = Row(now, sight.links, self._roster, self._agreed, serving)
         rows = {table.me: said_of(mine, now)}
         rows |= {n: said_of(r, now) for n, r in self._rows.items() if now - r.heard < tenure.FRESH}
         self._number += 1
-        message = Message(table.me, self._life, self._number, rows, self._word)
+        deaf = tenure.cut_off(sight)
+        words = {name: said for name, said in self._words.items() if name in rows and name in deaf}
+        message = Message(table.me, self._life, self._number, rows, word, words)
         self._voice.say(message, table.peers)
 
     def _tell(self, table: Table, decided: Stand) -> None:

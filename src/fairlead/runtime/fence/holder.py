@@ -38,6 +38,7 @@ class Gate(Protocol):
     """The switch."""
 
     def install(self) -> None: ...
+    def on(self) -> bool: ...
     def hold(self, addresses: Collection[IPAddress]) -> None: ...
     def refresh(self) -> None: ...
     def off(self) -> None: ...
@@ -60,6 +61,11 @@ class Holder:
         """Have exactly these. In a thread: the kernel may take its time."""
         await asyncio.to_thread(self._hold, wanted, rightful, table)
 
+    async def inherited(self) -> frozenset[IPAddress]:
+        """What an earlier fence left and may speak yet. None once its switch has lapsed: others
+        have taken over by then."""
+        return await asyncio.to_thread(self._inherited)
+
     async def withdraw(self) -> None:
         """Let go of everything, and leave no switch behind."""
         await asyncio.to_thread(self._withdraw)
@@ -80,6 +86,12 @@ class Holder:
             self.problems = {"": str(error)}
         else:
             self.problems.pop("", None)
+
+    def _inherited(self) -> frozenset[IPAddress]:
+        try:
+            return self._addresses.observe().owned if self._gate.on() else NONE
+        except DriverError:
+            return NONE  # whoever holds meets the same, and reports it
 
     def _begin(self) -> None:
         """Go on with what an earlier fence left."""
