@@ -19,13 +19,15 @@ DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 SHARED = f"""
     list watch: nodes endpointslices.discovery.k8s.io
     list watch: virtualips.fairlead.dev enginegroups.fairlead.dev bgppeers.fairlead.dev
+    list watch: addressleases.fairlead.dev
     get: namespaces/kube-system
     get: {DEFINITIONS}/virtualips.fairlead.dev {DEFINITIONS}/enginegroups.fairlead.dev
-    get: {DEFINITIONS}/bgppeers.fairlead.dev
+    get: {DEFINITIONS}/bgppeers.fairlead.dev {DEFINITIONS}/addressleases.fairlead.dev
 """
 AGENT = f"""
     {SHARED}
     create patch: engines.fairlead.dev
+    patch: addressleases.fairlead.dev:status
 """
 CELLS = "get create update: leases.coordination.k8s.io"
 CONTROLLER = f"""
@@ -35,6 +37,7 @@ CONTROLLER = f"""
     get: {DEFINITIONS}/engines.fairlead.dev
     get: {DEFINITIONS}/addresspools.fairlead.dev {DEFINITIONS}/aviinfrasettings.ako.vmware.com
     get create update delete: virtualips.fairlead.dev
+    create update delete: addressleases.fairlead.dev
     get patch: services
     patch: services:status addresspools.fairlead.dev:status enginegroups.fairlead.dev:status
     patch: bgppeers.fairlead.dev:status aviinfrasettings.ako.vmware.com:status

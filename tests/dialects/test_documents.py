@@ -6,8 +6,7 @@ import pytest
 
 from fairlead.model.claim import InternalTier
 from fairlead.model.names import GroupKey
-from fairlead.model.verdict import Code, State
-from tests.dialects.make import backends_in, claim_in, claims_of, reason_in, verdict_in
+from tests.dialects.make import backends_in, claim_in, claims_of
 
 SHARED_VIP = """\
 apiVersion: v1
@@ -172,12 +171,12 @@ def test_document_002_local_policy() -> None:
     assert claim_in(claims_of(LOCAL), "nginx-service").local
 
 
-def test_document_002_dhcp_is_never_allocated() -> None:
-    claims = claims_of(DHCP)
-    assert verdict_in(claims, "nginx-dhcp").state is State.PENDING
-    assert verdict_in(claims, "nginx-dhcp").dialect == "kube-vip"
-    assert reason_in(claims, "nginx-dhcp").code is Code.NEEDS_DHCP
-    assert "needs the DHCP driver" in reason_in(claims, "nginx-dhcp").message
+def test_document_002_dhcp_asks_for_a_lease() -> None:
+    claim = claim_in(claims_of(DHCP), "nginx-dhcp")
+    assert claim.dhcp is not None
+    assert claim.dhcp.families == (4,)
+    assert claim.dhcp.hostname == "mydhcp-test"
+    assert claim.addresses == ()
 
 
 CCM = """\

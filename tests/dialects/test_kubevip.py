@@ -68,13 +68,67 @@ def test_lists_that_cannot_be_read(text: str, told: str) -> None:
     assert LIST in reason_in(claims).message
 
 
-@pytest.mark.parametrize("text", ["0.0.0.0", "::", "0.0.0.0,::", "192.168.0.220,::"])
-def test_dhcp_waits_for_its_driver(text: str) -> None:
-    claims = claims_of(service(notes={LIST: text}))
-    assert verdict_in(claims).state is State.PENDING
-    assert reason_in(claims).code is Code.NEEDS_DHCP
-    assert "needs the DHCP driver" in reason_in(claims).message
-    assert not claims.held
+@pytest.mark.parametrize(
+    ("text", "families", "static"),
+    [
+        ("0.0.0.0", (4,), ()),
+        ("::", (6,), ()),
+        ("0.0.0.0,::", (4, 6), ()),
+        ("192.168.0.220,::", (6,), ("192.168.0.220",)),
+        ("0.0.0.0, 192.168.0.220", None, ("192.168.0.220",)),
+    ],
+)
+def test_dhcp_is_asked_for_what_is_not_written(
+    text: str, families: tuple[int, ...] | None, static: tuple[str, ...]
+) -> None:
+    claim = claim_in(claims_of(service(notes={LIST: text})))
+    assert (claim.dhcp.families if claim.dhcp else None) == families
+    assert claim.addresses == tuple(map(ip_address, static))
+
+
+def test_dhcp_wishes_are_read() -> None:
+    notes = {
+        LIST: "0.0.0.0",
+        "kube-vip.io/hwaddr": "00-00-6C-0A-0B-0C",
+        "kube-vip.io/requestedIP": "10.0.0.50",
+        "kube-vip.io/dhcp-broadcast": "true",
+        "kube-vip.io/loadbalancerHostname": "web",
+    }
+    claim = claim_in(claims_of(service(notes=notes)))
+    assert claim.dhcp is not None
+    assert claim.dhcp.mac == "00:00:6c:0a:0b:0c"
+    assert claim.dhcp.requested == (ip_address("10.0.0.50"),)
+    assert claim.dhcp.broadcast
+    assert claim.dhcp.hostname == "web"
+    assert claim.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("note", "text"),
+    [
+        ("hwaddr", "01:00:5e:00:00:01"),
+        ("hwaddr", "00:00:00:00:00:00"),
+        ("hwaddr", "02:00:00:00:00"),
+        ("requestedIP", "somewhere"),
+        ("loadbalancerHostname", "two words"),
+    ],
+)
+def test_a_wish_of_a_lease_that_cannot_be_read_has_no_effect(note: str, text: str) -> None:
+    notes = {LIST: "0.0.0.0", f"kube-vip.io/{note}": text}
+    claim = claim_in(claims_of(service(notes=notes)))
+    assert claim.dhcp is not None
+    assert (claim.dhcp.mac, claim.dhcp.requested, claim.dhcp.hostname) == ("", (), "")
+    assert [one.code for one in claim.warnings] == [Code.INVALID_OBJECT]
+
+
+def test_a_macvlan_name_is_the_group_and_else_the_service_is() -> None:
+    shared = {LIST: "0.0.0.0", "kube-vip.io/macvlanName": "lan7"}
+    assert claim_in(claims_of(service(notes=shared))).group == (
+        "kube-vip", "macvlan", "", "lan7",
+    )  # fmt: skip
+    alone = claim_in(claims_of(service(notes={LIST: "0.0.0.0"}))).group
+    assert alone is not None
+    assert alone.scope == "dhcp"
 
 
 @pytest.mark.parametrize("notes", [{}, {LIST: "10.0.0.1"}])

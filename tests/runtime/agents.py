@@ -9,6 +9,7 @@ from time import monotonic
 
 from fairlead.model.addresses import canonical
 from fairlead.model.config import Config
+from fairlead.model.dhcp import Leased
 from fairlead.model.kube import KubeObject
 from fairlead.model.names import Ref
 from fairlead.model.world import Change
@@ -71,6 +72,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.events: list[Announced] = []
+        self.leases: list[Leased] = []
         self.moves = 0
 
     def decided(self, seconds: float, shift: Shift) -> None:
@@ -78,6 +80,9 @@ class Meter:
 
     def announced(self, event: Announced) -> None:
         self.events.append(event)
+
+    def leased(self, leased: Leased) -> None:
+        self.leases.append(leased)
 
 
 class Site:

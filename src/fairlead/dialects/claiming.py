@@ -9,6 +9,7 @@ from fairlead.dialects.terms import read_terms
 from fairlead.dialects.view import View
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import DEFAULT_ENGINES, Claim, InternalTier
+from fairlead.model.dhcp import DhcpWish
 from fairlead.model.kube import Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.objects import Announce
@@ -17,7 +18,8 @@ from fairlead.model.verdict import Reason
 
 class Wish(Struct, frozen=True, gc=False, kw_only=True):
     """What one language adds to the common terms; the fields are those of
-    :class:`~fairlead.model.claim.Claim`."""
+    :class:`~fairlead.model.claim.Claim`. ``asked``: the addresses as they were written, where that
+    is something else (``0.0.0.0``)."""
 
     dialect: str
     group: GroupKey | None
@@ -31,13 +33,15 @@ class Wish(Struct, frozen=True, gc=False, kw_only=True):
     outside_pools: bool = False
     hostname: str = ""
     interface: str = ""
+    dhcp: DhcpWish | None = None
+    asked: tuple[IPAddress, ...] = ()
     warnings: tuple[Reason, ...] = ()
     hints: tuple[Hint, ...] = ()
 
 
 def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Traffic) -> Reading:
     """The claim of a Service, or its rejection when a common field cannot be read."""
-    terms = read_terms(service, wish.addresses)
+    terms = read_terms(service, wish.asked or wish.addresses)
     if isinstance(terms, Reason):
         return rejected(ref, terms, dialect=wish.dialect, group=wish.group)
     scale, doubts = scale_in(service)
@@ -67,5 +71,6 @@ def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Tra
         warnings=wish.warnings + traffic.warnings + doubts,
         scale=scale,
         interface=wish.interface,
+        dhcp=wish.dhcp,
     )
     return Reading((claim,), hints=wish.hints + traffic.hints)

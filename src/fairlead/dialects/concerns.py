@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from fairlead.dialects.avi import hint as setting_hint
 from fairlead.dialects.index import Index, User
+from fairlead.dialects.leasing import groups_of_lease, lease_hint
+from fairlead.model.addresslease import AddressLease
 from fairlead.model.kube import AviInfraSetting, EndpointSlice, Namespace, Pod, Service
 from fairlead.model.names import Ref
 from fairlead.model.world import World
@@ -28,6 +30,9 @@ def concerned(touched: Iterable[Ref], before: World, world: World, index: Index[
                 found.update(_of_namespace(ref.name, before, world))
             case AviInfraSetting.KIND:
                 found.update(index.users_of(setting_hint(ref.name)))
+            case AddressLease.KIND:
+                for group in groups_of_lease(ref.name, before, world):
+                    found.update(index.users_of(lease_hint(group)))
     return found
 
 

@@ -2,16 +2,33 @@
 
 Services that ask for the same address share it, so here the addresses are the group. A Service that
 names no address gets one from the pools, which is the cloud provider's part. ``0.0.0.0`` and ``::``
-mean DHCP and are never allocated.
+mean an address from DHCP; what a server gave is in AddressLeases.
 """
 
 from fairlead.dialects.claiming import Wish, claim_of
 from fairlead.dialects.endpoints import to_pods
-from fairlead.dialects.reading import Reading, ignored, invalid, name_in, pending, rejected
+from fairlead.dialects.leasing import (
+    known_leases,
+    lease_hint,
+    leased_addresses,
+    read_hostname,
+    read_mac,
+    read_requested,
+)
+from fairlead.dialects.reading import (
+    LONGEST_NAME,
+    Hint,
+    Reading,
+    ignored,
+    invalid,
+    name_in,
+    rejected,
+)
 from fairlead.dialects.statics import one_per_family, read_list
 from fairlead.dialects.view import View
-from fairlead.model.addresses import IPAddress
+from fairlead.model.addresses import Family, IPAddress
 from fairlead.model.config import Config
+from fairlead.model.dhcp import DhcpWish
 from fairlead.model.kube import Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.verdict import Code, Reason
@@ -21,18 +38,21 @@ ADDRESSES = "kube-vip.io/loadbalancerIPs"
 IGNORE = "kube-vip.io/ignore"
 HOSTNAME = "kube-vip.io/loadbalancerHostname"
 INTERFACE = "kube-vip.io/serviceInterface"
+MACVLAN = "kube-vip.io/macvlanName"
+HWADDR = "kube-vip.io/hwaddr"
+REQUESTED = "kube-vip.io/requestedIP"
+BROADCAST = "kube-vip.io/dhcp-broadcast"
 AUTO = "auto"
 """The interface whose subnet holds the address, which is what happens anyway."""
 LONGEST_INTERFACE = 15
 """IFNAMSIZ of Linux without the zero at the end."""
 SELECTING = frozenset(
-    {ADDRESSES, HOSTNAME, INTERFACE}
+    {ADDRESSES, HOSTNAME, INTERFACE, MACVLAN, BROADCAST}
     | {
         f"kube-vip.io/{name}"
         for name in (
             "allow-reconcile-without-endpoints",
             "ddns",
-            "dhcp-broadcast",
             "egress",
             "egress-allowed-networks",
             "egress-denied-networks",
@@ -47,7 +67,6 @@ SELECTING = frozenset(
             "forwardUPNP",
             "ignore-service-security",
             "leaseName",
-            "macvlanName",
             "rp_filter",
             "serviceVLAN",
             "upnp-lease-duration",
@@ -87,10 +106,7 @@ def read(ref: Ref, service: Service, view: View) -> Reading:
     addresses = read_list(field, text)
     if isinstance(addresses, Reason):
         return rejected(ref, addresses, dialect=NAME)
-    dhcp = next((address for address in addresses if not int(address)), None)
-    if dhcp is not None:
-        return pending(ref, _needs_dhcp(field, dhcp), dialect=NAME, held=False)
-    wish = _wish(ref, service, one_per_family(field, addresses))
+    wish = _wish(ref, service, view, addresses)
     if isinstance(wish, Reason):
         return rejected(ref, wish, dialect=NAME)
     return claim_of(ref, service, view, wish=wish, traffic=to_pods(ref, service, view))
@@ -104,22 +120,64 @@ def _wanted(service: Service) -> tuple[str, str]:
     return "spec.loadBalancerIP", service.spec.load_balancer_ip or ""
 
 
-def _wish(ref: Ref, service: Service, addresses: tuple[IPAddress, ...] | Reason) -> Wish | Reason:
+def _wish(ref: Ref, service: Service, view: View, asked: tuple[IPAddress, ...]) -> Wish | Reason:
+    field, _ = _wanted(service)
+    addresses = one_per_family(field, (a for a in asked if int(a)))
+    hostname = name_in(HOSTNAME, service.metadata.annotations.get(HOSTNAME))
     if isinstance(addresses, Reason):
         return addresses
-    hostname = name_in(HOSTNAME, service.metadata.annotations.get(HOSTNAME))
     if isinstance(hostname, Reason):
         return hostname
     interface, doubts = _interface(service)
+    leases = tuple(sorted({a.version for a in asked} - {a.version for a in addresses}))
+    group = _group(ref, service, leases=bool(leases), addressed=bool(addresses))
+    dhcp: DhcpWish | None = None
+    hints: tuple[Hint, ...] = ()
+    if leases and group is not None:
+        dhcp, more = _dhcp(service, group, view, leases)
+        hints, doubts = (lease_hint(group),), doubts + more
+        addresses = tuple(sorted((*addresses, *leased_addresses(dhcp)), key=lambda a: a.version))
     return Wish(
         dialect=NAME,
-        group=None if addresses else GroupKey(NAME, "service", ref.namespace, ref.name),
+        group=group,
         addresses=addresses,
         outside_pools=True,
         hostname=hostname,
         interface=interface,
+        dhcp=dhcp,
+        asked=asked if leases else (),
         warnings=doubts,
+        hints=hints,
     )
+
+
+def _group(ref: Ref, service: Service, *, leases: bool, addressed: bool) -> GroupKey | None:
+    """With static addresses they are the group; a lease is one Service's, or that of all who name
+    the same macvlan."""
+    if leases:
+        shared = (service.metadata.annotations.get(MACVLAN) or "").strip()[:LONGEST_NAME]
+        if shared:
+            return GroupKey(NAME, "macvlan", "", shared)
+        return GroupKey(NAME, "dhcp", ref.namespace, ref.name)
+    return None if addressed else GroupKey(NAME, "service", ref.namespace, ref.name)
+
+
+def _dhcp(
+    service: Service, group: GroupKey, view: View, families: tuple[Family, ...]
+) -> tuple[DhcpWish, tuple[Reason, ...]]:
+    notes = service.metadata.annotations
+    mac, odd_mac = read_mac(HWADDR, notes.get(HWADDR))
+    requested, odd_address = read_requested(REQUESTED, notes.get(REQUESTED))
+    hostname, odd_name = read_hostname(HOSTNAME, notes.get(HOSTNAME, ""))
+    wish = DhcpWish(
+        families=families,
+        hostname=hostname,
+        mac=mac,
+        requested=requested,
+        broadcast=notes.get(BROADCAST) == "true",
+        leased=known_leases(group, view),
+    )
+    return wish, odd_mac + odd_address + odd_name
 
 
 def _interface(service: Service) -> tuple[str, tuple[Reason, ...]]:
@@ -130,14 +188,6 @@ def _interface(service: Service) -> tuple[str, tuple[Reason, ...]]:
     if len(text) <= LONGEST_INTERFACE and text.isprintable() and not set(text) & set("/: "):
         return text, ()
     return "", (invalid(INTERFACE, text, "is no name of an interface; it has no effect"),)
-
-
-def _needs_dhcp(field: str, address: IPAddress) -> Reason:
-    return Reason(
-        Code.NEEDS_DHCP,
-        f"{field} {address.compressed} asks for a DHCP lease, which needs the DHCP driver; write "
-        "an address to have one without it.",
-    )
 
 
 def _unclassed(ref: Ref, config: Config) -> Reading:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from fairlead.model.addresses import AddressRange, Family, IPAddress, IPNetwork
 from fairlead.model.config import Config
 from fairlead.model.desired import Masquerade
+from fairlead.model.dhcp import DhcpWish
 from fairlead.model.names import GroupKey, Protocol, Ref
 from fairlead.model.objects import Announce, Mode, Selector
 from fairlead.model.peers import BgpPeer
@@ -75,7 +76,8 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     ``via``: what its backends are. ``peer_labels``: only BGP routers with one of these learn it.
     ``foreign_class``: it carries our sharing key but names somebody else's class.
     ``scale``: how many engines are to hold the VIP; 0: as their group has it. ``interface``: which
-    interface of an engine is to have it; empty: the one whose subnet holds it.
+    interface of an engine is to have it; empty: the one whose subnet holds it. ``dhcp``: what it
+    wants from a DHCP server; what is leased for it is among ``addresses``.
     """
 
     ref: Ref
@@ -102,6 +104,7 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     foreign_class: str = ""
     scale: int = 0
     interface: str = ""
+    dhcp: DhcpWish | None = None
     labels: dict[str, str] = {}
     namespace_labels: dict[str, str] = {}
     hostname: str = ""

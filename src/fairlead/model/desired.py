@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from fairlead.model.addresses import IPAddress, IPNetwork, merged
+from fairlead.model.dhcp import Leased, LeaseKey
 from fairlead.model.names import Protocol
 from fairlead.model.peers import BgpPeer, BgpRoute
 
@@ -136,3 +137,37 @@ class BgpChanges(Struct, frozen=True):
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.speaker or self.peers or self.routes)
+
+
+class DhcpRow(Struct, frozen=True, gc=False):
+    """A lease that this engine holds, as the client that it is asked for by. ``interface``: on
+    which; empty: where its address belongs. ``requested``: what to ask for at first."""
+
+    mac: str
+    client_id: str = ""
+    hostname: str = ""
+    requested: IPAddress | None = None
+    broadcast: bool = False
+    interface: str = ""
+
+
+class DhcpDesired(Struct, frozen=True):
+    """The ``dhcp`` driver's whole desired state on one engine. ``known``: what is known of these
+    leases since before, to go on with. ``elsewhere``: leases that other engines hold: what is in
+    neither is nobody's any more, and is given back."""
+
+    rows: Mapping[LeaseKey, DhcpRow] = {}
+    known: Mapping[LeaseKey, Leased] = {}
+    elsewhere: frozenset[LeaseKey] = frozenset()
+
+
+class DhcpChanges(Struct, frozen=True):
+    """Leases to hold; a row of ``None``: let go of it. ``ended``: give these back to the server."""
+
+    rows: Mapping[LeaseKey, DhcpRow | None] = {}
+    known: Mapping[LeaseKey, Leased] = {}
+    ended: frozenset[LeaseKey] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.rows)

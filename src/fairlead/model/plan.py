@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from fairlead.model.addresses import IPAddress, IPNetwork
 from fairlead.model.claim import DEFAULT_ENGINES, Backend, Claim, Claims, Role, Via
+from fairlead.model.dhcp import LeaseOrder
 from fairlead.model.ledger import EXTERNAL, Holding, Ledger, Spot
 from fairlead.model.names import GroupKey, Protocol, Ref
 from fairlead.model.objects import Announce
@@ -98,7 +99,8 @@ class Waits(NamedTuple):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """One group as planned. ``verdicts`` are aligned with ``claims``."""
+    """One group as planned. ``verdicts`` are aligned with ``claims``; ``leases`` are what DHCP
+    servers are asked for."""
 
     group: GroupKey
     claims: tuple[Claim, ...]
@@ -106,6 +108,7 @@ class Outcome(Struct, frozen=True, gc=False):
     vips: tuple[Vip, ...] = ()
     holding: Holding | None = None
     waits: Waits = Waits()
+    leases: tuple[LeaseOrder, ...] = ()
 
 
 class Placed(NamedTuple):
@@ -143,10 +146,10 @@ class Cursor(NamedTuple):
 class Plan(Struct, frozen=True, kw_only=True):
     """The decision for one set of claims.
 
-    ``asked``: which objects ask for an address that is their group (kube-vip). ``waiting``: the
-    groups that a freed address may concern. ``cursors`` are a shortcut into the pools; they follow
-    from ``ledger``. ``changed``: the groups that differ from the plan this one was derived from;
-    None = all of them.
+    ``asked``: which objects ask for an address that is their group (kube-vip); ``hostnames``: which
+    want a lease under which name. ``waiting``: the groups that a freed address may concern.
+    ``cursors`` are a shortcut into the pools; they follow from ``ledger``. ``changed``: the groups
+    that differ from the plan this one was derived from; None = all of them.
     """
 
     claims: Claims = Claims()
@@ -154,6 +157,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     outcomes: Map[GroupKey, Outcome] = Map()
     groups_of: Map[Ref, tuple[GroupKey, ...]] = Map()
     asked: Map[Spot, frozenset[Ref]] = Map()
+    hostnames: Map[str, frozenset[Ref]] = Map()
     waiting: Map[GroupKey, Waits] = Map()
     cursors: Map[tuple[str, int], Cursor] = Map()
     placement: Placement = Placement()

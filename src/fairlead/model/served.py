@@ -19,8 +19,8 @@ class ServedVip(Vip, frozen=True, gc=False, kw_only=True):
 
 
 class Served(Claims, frozen=True, kw_only=True):
-    """Everything that is published, by group; no group is without a VIP, and all VIPs are
-    :class:`ServedVip`. ``verdicts`` are about VirtualIPs.
+    """Everything that is published, by group; no group is without a VIP or a lease, and all VIPs
+    are :class:`ServedVip`. ``verdicts`` are about VirtualIPs.
 
     ``moved``: the groups that differ from revision ``base``; None = compare with nothing.
     """

@@ -13,6 +13,7 @@ from fairlead.planner.diff import diff_l2, diff_l4
 from fairlead.planner.differences import PlanChange, differences
 from fairlead.planner.explain import Candidate, Explanation, explain
 from fairlead.planner.guard import GuardRefusal, guard
+from fairlead.planner.lease import compile_dhcp, delta_dhcp, diff_dhcp
 from fairlead.planner.place import placed
 from fairlead.planner.plan import plan
 from fairlead.planner.serve import serve
@@ -24,12 +25,15 @@ __all__ = [
     "GuardRefusal",
     "PlanChange",
     "compile_bgp",
+    "compile_dhcp",
     "compile_l2",
     "compile_l4",
     "delta_bgp",
+    "delta_dhcp",
     "delta_l2",
     "delta_l4",
     "diff_bgp",
+    "diff_dhcp",
     "diff_l2",
     "diff_l4",
     "differences",

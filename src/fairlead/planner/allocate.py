@@ -120,8 +120,16 @@ class Case:
         claims, address = self.book.claims, held.spot.address
         if self._unreadable(held.pool) or any(address in pool for pool in self.want.pools):
             return True
+        if self._leased(address.version):
+            return True
         fixed = self.admission.keep or self.wish.get(address.version) == address
         return fixed and may_be_outside(self.members, claims.config)
+
+    def _leased(self, family: Family) -> bool:
+        """Whether an address of that family is from DHCP, and nobody says anything of its lease:
+        then it stays, because a lease outlives whoever asked for it."""
+        wishes = [claim.dhcp for claim in self.members if claim.dhcp is not None]
+        return any(family in one.families and one.of(family) is None for one in wishes)
 
     def _wanted(self, address: IPAddress) -> bool:
         """Whether a permitted address stays. Where the members disagree it stays as it is."""
@@ -243,7 +251,7 @@ class Case:
                 self.book.give_back(assignment.spot, self.group)
             family, reason = failure
             needy = [c for c in self.members if family in required_of(c)] or self.members
-            self._wants_room = True
+            self._wants_room = self.lead.dhcp is None
             self.refuse(list(needy), reason, State.PENDING)
             if self.members:
                 self.want = want_of(self.members, self.book)
@@ -259,7 +267,7 @@ class Case:
         for family in self.want.optional:
             if family not in have and not self._take_one((family,), self.want, taken):
                 self.warnings = (reasons.degraded(family),)
-                self._wants_room = True
+                self._wants_room = self.lead.dhcp is None
         return self._fill_internal(taken)
 
     def _fill_internal(self, taken: list[Assignment]) -> tuple[Family, Reason] | None:
@@ -291,6 +299,10 @@ class Case:
 
     def _lacking(self, families: Sequence[Family], want: Want) -> Reason:
         """Why no address of these families could be had."""
+        wish = self.lead.dhcp
+        if wish is not None:
+            said = [one for f in families if (one := wish.of(f)) is not None and not one.address]
+            return reasons.no_lease(families, said)
         pools = want.sources()
         if not pools:
             return reasons.no_pool(want.named, self.lead)

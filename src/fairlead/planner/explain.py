@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Claim, Engine, Pool
 from fairlead.model.ledger import EXTERNAL, Spot
 from fairlead.model.names import GroupKey, Ref
@@ -84,6 +85,8 @@ def _why_pool(plan: Plan, claim: Claim, pool: Pool, chosen: bool) -> str:
         return f"the Service is confined to {', '.join(claim.pools)}"
     if not admits(pool, claim):
         return "it is restricted to other namespaces or labels"
+    if claim.dhcp is not None:
+        return "its address comes from DHCP"
     if claim.addresses:
         return "the Service asks for a static address"
     if not pool.auto_assign:
@@ -108,12 +111,18 @@ def _addresses(plan: Plan, claim: Claim, outcome: Outcome) -> Iterator[Candidate
     held = _held(outcome)
     for address in claim.addresses:
         chosen = any(spot.address == address for spot in held)
-        yield _candidate(plan, Spot(claim.space, address), outcome.group, chosen, "asked for")
+        why = "leased from DHCP" if _is_leased(claim, address) else "asked for"
+        yield _candidate(plan, Spot(claim.space, address), outcome.group, chosen, why)
     for spot in held:
         if spot.address in claim.addresses:
             continue
         yield _candidate(plan, spot, outcome.group, True, "held by this group")
         yield from _passed_over(plan, spot, outcome)
+
+
+def _is_leased(claim: Claim, address: IPAddress) -> bool:
+    known = claim.dhcp.of(address.version) if claim.dhcp is not None else None
+    return known is not None and known.address == address
 
 
 def _passed_over(plan: Plan, spot: Spot, outcome: Outcome) -> Iterator[Candidate]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.ledger import Ledger
-from fairlead.model.names import Ref
+from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Plan
 
 SHARE = 10
@@ -50,6 +50,8 @@ def guard(
         now = after.holdings.get(key)
         if now is holding or (holding.members and holding.members <= explicit):
             continue
+        if _leased(plan, key):
+            continue
         kept = {a.spot for a in now.assignments} if now else set()
         slots = {(a.slot, a.spot.address.version) for a in now.assignments} if now else set()
         gone += [
@@ -64,6 +66,13 @@ def guard(
     if len(gone) <= limit:
         return None
     return GuardRefusal(tuple(sorted(gone, key=lambda a: (a.version, int(a)))), total, limit)
+
+
+def _leased(plan: Plan, key: GroupKey) -> bool:
+    """Whether a group is still there, and its address goes because its lease ended: it is not ours
+    any more, however many there are."""
+    outcome = plan.outcomes.get(key)
+    return outcome is not None and any(claim.dhcp is not None for claim in outcome.claims)
 
 
 def _moved(plan: Plan, pool: str, address: IPAddress, replaced: bool) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Claim, Pool
+from fairlead.model.dhcp import LeaseOrder
 from fairlead.model.ledger import EXTERNAL, Assignment, Holding
 from fairlead.model.names import Ref
 from fairlead.model.objects import Announce
@@ -13,12 +14,18 @@ from fairlead.model.verdict import Reason, State, Verdict
 from fairlead.planner import reasons
 from fairlead.planner.allocate import INTERNAL, Case
 from fairlead.planner.compile_bgp import heard
+from fairlead.planner.lease import identifier, orders_of
 
 
 def outcome_of(
-    case: Case, holding: Holding, pools: dict[str, Pool], peers: Sequence[BgpPeer]
+    case: Case,
+    holding: Holding,
+    pools: dict[str, Pool],
+    peers: Sequence[BgpPeer],
+    namesakes: Sequence[Claim] = (),
 ) -> Outcome:
-    """What became of one group that now has this holding."""
+    """What became of one group that now has this holding. ``namesakes``: all who want a lease under
+    its hostname."""
     vips = _vips(case, holding, pools) if case.members else ()
     addresses = vips[0].addresses if vips else ()
     silent = next((vip for vip in vips if vip.announce == "bgp" and not heard(vip, peers)), None)
@@ -30,6 +37,8 @@ def outcome_of(
     others = {c.interface for c in case.members} - {"", vips[0].interface} if vips else ()
     if others:
         warnings = (*warnings, reasons.one_interface(vips[0].interface, sorted(others)))
+    leases, told = _leases(case, holding, namesakes)
+    warnings += told
     verdicts = tuple(_verdict(case, c, addresses, warnings) for c in case.admission.claims)
     return Outcome(
         group=case.group,
@@ -38,7 +47,28 @@ def outcome_of(
         vips=vips,
         holding=holding if holding.assignments else None,
         waits=case.waits,
+        leases=leases,
     )
+
+
+def _leases(
+    case: Case, holding: Holding, namesakes: Sequence[Claim]
+) -> tuple[tuple[LeaseOrder, ...], tuple[Reason, ...]]:
+    """What DHCP servers are asked for, also while the group is not served for another reason: a
+    lease that came and went with every conflict would be another one each time."""
+    asking = [c for c in case.admission.claims if c.dhcp is not None and not _ignored(case, c)]
+    if not asking:
+        return (), ()
+    client_id, taken = identifier(case.group, asking, namesakes)
+    orders = orders_of(case.group, asking, holding, client_id)
+    if taken is None:
+        return orders, ()
+    return orders, (reasons.hostname_taken(orders[0].hostname, client_id, taken),)
+
+
+def _ignored(case: Case, claim: Claim) -> bool:
+    refusal = case.refused.get(claim.key)
+    return refusal is not None and refusal.state is State.IGNORED
 
 
 def _verdict(

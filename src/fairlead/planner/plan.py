@@ -19,6 +19,7 @@ from fairlead.planner import group as grouping
 from fairlead.planner.admit import admit
 from fairlead.planner.allocate import Case, settle
 from fairlead.planner.book import Book, Cursors
+from fairlead.planner.lease import holder_of, namesakes, renamed
 from fairlead.planner.outcome import outcome_of
 from fairlead.planner.place import Seating
 
@@ -63,6 +64,7 @@ class _Draft:
         self.pools = {pool.name: pool for pool in claims.pools}
         self.routers = [rule.peer for rule in claims.peers]
         self.asked = previous.asked
+        self.hostnames = previous.hostnames
         self.outcomes = previous.outcomes.mutate()
         self.groups_of = previous.groups_of.mutate()
         self.waiting = previous.waiting.mutate()
@@ -91,10 +93,11 @@ class _Draft:
         """Plan every group; ``before`` are outcomes whose VIPs the placement still knows."""
         everything = [c for claims in self.claims.by_ref.values() for c in claims]
         self.asked = grouping.reindex(Map(), (), everything)
+        self.hostnames = renamed(Map(), (), everything)
         groups = self._gather(everything)
         self._drop_vanished(set(self.book.ledger.holdings) - set(groups))
         self._plan_groups(groups)
-        seating = Seating(self.previous.placement, self.claims.engine_rules)
+        seating = self._seating()
         for outcome in before.values():
             for vip in outcome.vips:
                 if not self._still(vip):
@@ -144,7 +147,7 @@ class _Draft:
         groups, vanished = self._regroup()
         self._drop_vanished(vanished)
         self._plan_groups(groups)
-        seating = Seating(self.previous.placement, self.claims.engine_rules)
+        seating = self._seating()
         self._reseat(seating)
         return self._close(seating, changed=frozenset(self.changed))
 
@@ -153,7 +156,10 @@ class _Draft:
         old = [c for r in self.touched for c in self.previous.claims.by_ref.get(r, ())]
         new = [c for r in self.touched for c in self.claims.by_ref.get(r, ())]
         self.asked = grouping.reindex(self.asked, old, new)
+        self.hostnames = renamed(self.hostnames, old, new)
         keys = {c.group or grouping.own_key(c) for c in new if c.group or not c.addresses}
+        for ref in namesakes(self.hostnames, (*old, *new)):
+            keys.update(self.groups_of.get(ref, ()))
         keys |= self._on_nodes()
         refs = self._spread(set(self.touched), keys)
         for ref in refs:
@@ -216,6 +222,18 @@ class _Draft:
             if outcome and outcome.claims and (asked or roomy):
                 found[key] = list(outcome.claims)
         return found
+
+    def _seating(self) -> Seating:
+        """A VIP from DHCP is at home first where its lease was got."""
+        placement, homes = self.previous.placement, dict[VipKey, tuple[str, ...]]()
+        for key in self.cases:
+            outcome, vip = self.outcomes.get(key), VipKey(key)
+            engine = holder_of(outcome.leases) if outcome else ""
+            if engine and vip not in placement.active and vip not in placement.homes:
+                homes[vip] = (engine,)
+        if homes:
+            placement = replace(placement, homes=placement.homes.update(homes))
+        return Seating(placement, self.claims.engine_rules)
 
     def _reseat(self, seating: Seating) -> None:
         rules, before = self.claims.engine_rules, self.previous.claims.engine_rules
@@ -306,7 +324,12 @@ class _Draft:
         for case in cases:
             holding = case.holding()
             self.book.settle(holding)
-            self._record(case, outcome_of(case, holding, self.pools, self.routers))
+            found = outcome_of(case, holding, self.pools, self.routers, self._namesakes(case))
+            self._record(case, found)
+
+    def _namesakes(self, case: Case) -> list[Claim]:
+        refs = namesakes(self.hostnames, case.admission.claims) if self.hostnames else ()
+        return [*self._claims_of(set(refs))]
 
     def _record(self, case: Case, outcome: Outcome) -> None:
         key = case.group
@@ -335,6 +358,7 @@ class _Draft:
             outcomes=self.outcomes.finish(),
             groups_of=self.groups_of.finish(),
             asked=self.asked,
+            hostnames=self.hostnames,
             waiting=self.waiting.finish(),
             cursors=cursors,
             placement=seating.close(),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Claim, Pool
+from fairlead.model.dhcp import Leased
 from fairlead.model.names import GroupKey, Protocol, Ref
 from fairlead.model.verdict import Code, Reason
 
@@ -169,6 +170,28 @@ def degraded(missing: int) -> Reason:
         Code.FAMILY_UNAVAILABLE,
         f"ipFamilyPolicy is PreferDualStack, and no {FAMILY[missing]} address is free: "
         "served with one family.",
+    )
+
+
+def no_lease(families: Sequence[int], leased: Sequence[Leased]) -> Reason:
+    """No address from DHCP: nobody said anything yet, or a server said no."""
+    wanted = " and ".join(FAMILY[f] for f in families)
+    if not leased:
+        text = f"its {wanted} address comes from DHCP, and no server has given one yet."
+        return Reason(Code.WAITING_FOR_DHCP, text)
+    code = Code.DHCP_LEASE_LOST if leased[0].state == "Lost" else Code.DHCP_REFUSED
+    said = "; ".join(dict.fromkeys(one.message for one in leased if one.message))
+    text = f"no {wanted} address from DHCP: {said or 'refused'}. It is asked for again and again."
+    return Reason(code, text)
+
+
+def hostname_taken(name: str, client_id: str, holder: Ref) -> Reason:
+    """Two groups give one hostname, which would make them one client of the DHCP server."""
+    return Reason(
+        Code.HOSTNAME_TAKEN,
+        f"hostname {name} is the DHCP client identifier of {named([holder])} already, so this one "
+        f"asks as {client_id}. Give it a hostname of its own.",
+        conflicts=(holder,),
     )
 
 

@@ -51,13 +51,14 @@ def want_of(members: Sequence[Claim], book: Book) -> Want:
     """The needs of the members of one group together."""
     if len(members) == 1 and members[0].family_policy == "SingleStack":
         only = members[0]  # nearly every group: no sets to build
-        return Want(usable_pools(members, book), only.pools, required_of(only))
+        pools = usable_pools(members, book) if only.dhcp is None else ()
+        return Want(pools, only.pools, required_of(only))
     lead = min(members, key=lambda claim: claim.order)
     required = {family for claim in members for family in required_of(claim)}
     dual = any(claim.family_policy == "PreferDualStack" for claim in members)
     optional = set(BOTH if dual else ()) - required
     return Want(
-        pools=usable_pools(members, book),
+        pools=usable_pools(members, book) if lead.dhcp is None else (),
         named=lead.pools,
         required=tuple(sorted(required)),
         optional=tuple(sorted(optional)),
@@ -91,7 +92,10 @@ def admits(pool: Pool, claim: Claim) -> bool:
 
 
 def may_be_outside(members: Sequence[Claim], config: Config) -> bool:
-    """Whether a static address of the group may lie outside every pool."""
+    """Whether a static address of the group may lie outside every pool. One that a DHCP server
+    gives may: it is the server that has the say about it."""
+    if all(claim.dhcp is not None for claim in members):
+        return True
     match config.static_outside_pools:
         case "Allow":
             return True

@@ -15,6 +15,7 @@ from fairlead.planner import Candidate, explain
 from fairlead.planner.explain import why_address
 from fairlead.planner.verdicts import verdict
 from fairlead.publish.document import sentence
+from fairlead.publish.leases import LeaseEntry, lease_entries, leases_table
 from fairlead.publish.tables import table
 
 NOBODY = GroupKey("", "", "", "")
@@ -37,7 +38,8 @@ class CandidateEntry(Struct, frozen=True, gc=False):
 class ExplanationEntry(Struct, frozen=True, gc=False, rename={"conflicts": "with"}):
     """One object. ``members``: the objects that share its VIP, itself included. ``warnings`` do not
     change the state. ``state`` is empty for what asks for nothing, such as a pool or a free
-    address. ``holders``: the engines that have its address, as their agents report.
+    address. ``holders``: the engines that have its address, as their agents report. ``leases``:
+    what DHCP servers gave.
     """
 
     object: str
@@ -52,6 +54,7 @@ class ExplanationEntry(Struct, frozen=True, gc=False, rename={"conflicts": "with
     members: list[str] = []
     holders: list[str] = []
     candidates: list[CandidateEntry] = []
+    leases: list[LeaseEntry] = []
 
 
 def explanation(plan: Plan, ref: Ref, holders: Holders = NO_HOLDERS) -> ExplanationEntry | None:
@@ -75,7 +78,14 @@ def explanation(plan: Plan, ref: Ref, holders: Holders = NO_HOLDERS) -> Explanat
         members=sorted(map(str, found.members)),
         holders=_holding(spoken.addresses, holders),
         candidates=[_candidate(candidate) for candidate in found.candidates],
+        leases=_leases(plan, ref),
     )
+
+
+def _leases(plan: Plan, ref: Ref) -> list[LeaseEntry]:
+    outcomes = (plan.outcomes.get(key) for key in plan.groups_of.get(ref, ()))
+    orders = (order for outcome in outcomes if outcome for order in outcome.leases)
+    return lease_entries(plan, orders)
 
 
 def _holding(addresses: Iterable[IPAddress], holders: Holders) -> list[str]:
@@ -122,6 +132,7 @@ def _vip(plan: Plan, vip: Vip, name: str, holders: Holders) -> ExplanationEntry:
         members=sorted(map(str, vip.members)),
         holders=_holding(vip.addresses, holders),
         candidates=first.candidates if first else [],
+        leases=first.leases if first else [],
     )
 
 
@@ -153,6 +164,8 @@ def pool_explanation(plan: Plan, pool: Pool) -> ExplanationEntry:
 def text_of(entry: ExplanationEntry) -> str:
     """The explanation for people."""
     lines = [entry.object, *(f"  {name + ':':<12}{value}" for name, value in _facts(entry))]
+    if entry.leases:
+        lines += ["", leases_table(entry.leases).rstrip("\n")]
     if not entry.candidates:
         return "\n".join(lines) + "\n"
     rows = ([c.kind, c.name, "yes" if c.chosen else "no", c.why or " "] for c in entry.candidates)

@@ -12,8 +12,8 @@ from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import Code
 from fairlead.runtime.health import DriverHealth
-from fairlead.runtime.lanes import Addresses, BgpLane, L2Lane, L4Lane, Target
-from fairlead.runtime.planes import Planes, Speaker, failures_of
+from fairlead.runtime.lanes import Addresses, BgpLane, DhcpLane, L2Lane, L4Lane, Target
+from fairlead.runtime.planes import Leaser, Planes, Speaker, failures_of
 from fairlead.runtime.reconcile import ROUND_SHARE, AnyReconciler, Reconciler, Surroundings
 from fairlead.runtime.verdicts import Impediment
 
@@ -81,7 +81,8 @@ class DataPlane:
         self._announcers: tuple[AnyReconciler, ...] = (self._l2,)
         if planes.bgp is not None:
             self._announcers = (self._l2, self._routed(planes.bgp, rounds))
-        self.loops = (self._l4, *self._announcers)
+        leases = (self._leasing(planes.dhcp, rounds),) if planes.dhcp is not None else ()
+        self.loops = (self._l4, *self._announcers, *leases)
 
     def _routed(self, speaker: Speaker, rounds: Rounds) -> AnyReconciler:
         return Reconciler(
@@ -93,6 +94,15 @@ class DataPlane:
                 health=self._health,
                 disturbed=speaker.disturbed,
             ),
+            every=rounds.every,
+            share=rounds.share,
+        )
+
+    def _leasing(self, leaser: Leaser, rounds: Rounds) -> AnyReconciler:
+        return Reconciler(
+            DhcpLane(self._engine),
+            leaser,
+            Surroundings(other=frozenset, progress=self._progress, health=self._health),
             every=rounds.every,
             share=rounds.share,
         )
@@ -132,7 +142,8 @@ class DataPlane:
     @property
     def announced(self) -> set[IPAddress]:
         """The addresses that this host has on its LANs or tells routers of; do not change it."""
-        found = [loop.in_place for loop in self.loops[1:] if loop.in_place]
+        loops = self._announcers if self.loops else ()
+        found = [loop.in_place for loop in loops if loop.in_place]
         if len(found) == 1:
             return found[0]  # copying thousands for nobody
         return set().union(*found)

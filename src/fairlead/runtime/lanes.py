@@ -21,6 +21,8 @@ from fairlead.model.addresses import IPAddress
 from fairlead.model.desired import (
     BgpChanges,
     BgpDesired,
+    DhcpChanges,
+    DhcpDesired,
     L2Changes,
     L2Desired,
     L4Changes,
@@ -29,12 +31,15 @@ from fairlead.model.desired import (
 from fairlead.model.plan import Plan
 from fairlead.planner import (
     compile_bgp,
+    compile_dhcp,
     compile_l2,
     compile_l4,
     delta_bgp,
+    delta_dhcp,
     delta_l2,
     delta_l4,
     diff_bgp,
+    diff_dhcp,
     diff_l2,
     diff_l4,
 )
@@ -292,3 +297,41 @@ class BgpLane(Lane[BgpDesired, BgpChanges]):
 
     def doubtful(self, changes: BgpChanges) -> tuple[Addresses, Addresses]:
         return self.moved(changes)[0], NONE
+
+
+class DhcpLane(Lane[DhcpDesired, DhcpChanges]):
+    """Leases: they put no address in place, and wait for none. While something is spared, none is
+    let go of."""
+
+    def compile(self, plan: Plan) -> DhcpDesired:
+        return compile_dhcp(plan, self.engine)
+
+    def delta(self, before: Plan, after: Plan) -> DhcpChanges:
+        return delta_dhcp(before, after, self.engine)
+
+    def diff(self, desired: DhcpDesired, observed: DhcpDesired) -> DhcpChanges:
+        return diff_dhcp(desired, observed)
+
+    def combine(self, older: DhcpChanges, newer: DhcpChanges) -> DhcpChanges:
+        return DhcpChanges(
+            {**older.rows, **newer.rows},
+            {**older.known, **newer.known},
+            (older.ended - newer.rows.keys()) | newer.ended,
+        )
+
+    def split(
+        self, changes: DhcpChanges, *, other: Addresses | None, spared: frozenset[IPAddress]
+    ) -> Split[DhcpChanges]:
+        if not spared:
+            return Split(changes, None)
+        rows = {key: row for key, row in changes.rows.items() if row is not None}
+        return Split(DhcpChanges(rows, changes.known), None)
+
+    def addresses(self, state: DhcpDesired) -> frozenset[IPAddress]:
+        return NONE
+
+    def moved(self, changes: DhcpChanges) -> tuple[Addresses, Addresses]:
+        return NONE, NONE
+
+    def doubtful(self, changes: DhcpChanges) -> tuple[Addresses, Addresses]:
+        return NONE, NONE

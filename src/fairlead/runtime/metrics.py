@@ -5,7 +5,7 @@ what is served. What is known anyway is read when somebody asks, so counting cos
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -20,6 +20,9 @@ from prometheus_client.registry import Collector
 from fairlead import __version__
 from fairlead.runtime.health import Counters
 from fairlead.sources.kube.health import Health
+
+if TYPE_CHECKING:
+    from fairlead.model.dhcp import Leased
 
 Role = Literal["controller", "agent"]
 QUICK = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300)
@@ -98,13 +101,14 @@ class DriverState(NamedTuple):
 
 
 class AgentMetrics(Metrics):
-    """An agent's. ``drivers`` and ``announced`` are asked when somebody reads the metrics:
-    ``announced`` says how many addresses are in place and how many are placed here."""
+    """An agent's. ``drivers``, ``announced`` and ``leases`` are asked when somebody reads the
+    metrics: ``announced`` says how many addresses are in place and how many are placed here."""
 
     def __init__(self) -> None:
         super().__init__("agent")
         self.drivers: Callable[[], Iterable[DriverState]] = tuple
         self.announced: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self.leases: Callable[[], Iterable[Leased]] = tuple
         self.time_to_announce = Histogram(
             "fairlead_time_to_announce_seconds",
             "From the moment an agent learns that an address is its to serve, to its announcement",
@@ -117,7 +121,14 @@ class AgentMetrics(Metrics):
             ["of"],
             registry=self.registry,
         )
+        self.lease_changes = Counter(
+            "fairlead_dhcp_lease_changes",
+            "What DHCP servers said: a lease is bound or renewed, refused, or lost",
+            ["state"],
+            registry=self.registry,
+        )
         self.registry.register(_Drivers(self))
+        self.registry.register(_Leases(self))
 
 
 class _Build(Collector):
@@ -148,6 +159,26 @@ class _Watches(Collector):
             up.add_metric([health.kind], health.synced and not health.absent and not health.error)
         yield objects
         yield up
+
+
+class _Leases(Collector):
+    def __init__(self, metrics: AgentMetrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        leases = [*self._metrics.leases()]
+        states = GaugeMetricFamily(
+            "fairlead_dhcp_leases", "Leases of this engine, by state", labels=["state"]
+        )
+        for state in ("Bound", "Refused", "Lost"):
+            states.add_metric([state], sum(one.state == state for one in leases))
+        yield states
+        ends = [one.expires for one in leases if one.expires is not None]
+        yield GaugeMetricFamily(
+            "fairlead_dhcp_next_expiry_timestamp_seconds",
+            "When the first lease of this engine ends unless it is renewed; 0: none does",
+            value=min(ends, default=0.0),
+        )
 
 
 class _Drivers(Collector):

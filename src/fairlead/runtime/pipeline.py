@@ -115,6 +115,11 @@ class Pipeline:
         """Somebody wants it so: apply what the guard holds back."""
         return self._accept(self._attempt(_Choice([*self._pending.values()], [])), None)
 
+    @property
+    def plan(self) -> Plan | None:
+        """The newest plan."""
+        return self._plan
+
     def everything(self) -> World:
         """The world with all that was read, also what the guard holds back."""
         return self._world.evolve(self._pending.values())

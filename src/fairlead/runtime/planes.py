@@ -2,12 +2,13 @@
 contract.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from fairlead.drivers.base import Driver, DriverError
 from fairlead.drivers.bgp import BgpDriver, BgpError, House
+from fairlead.drivers.dhcp import DhcpDriver
 from fairlead.drivers.l2 import Conflict, L2Driver, L2Error
 from fairlead.drivers.l2.probe import ProbeTiming
 from fairlead.drivers.nft.driver import NftDriver
@@ -16,11 +17,14 @@ from fairlead.model.config import Config
 from fairlead.model.desired import (
     BgpChanges,
     BgpDesired,
+    DhcpChanges,
+    DhcpDesired,
     L2Changes,
     L2Desired,
     L4Changes,
     L4Desired,
 )
+from fairlead.model.dhcp import Leased, LeaseKey
 from fairlead.runtime.secrets import mounted
 
 
@@ -44,14 +48,32 @@ class Speaker(Driver[BgpDesired, BgpChanges], Protocol):
         ...
 
 
+class Leaser(Driver[DhcpDesired, DhcpChanges], Protocol):
+    """A driver of leases from DHCP servers."""
+
+    def listen(self, tell: Callable[[LeaseKey, Leased], None]) -> None:
+        """Tell somebody, from any thread, what becomes of each lease."""
+        ...
+
+    def leases(self) -> Mapping[LeaseKey, Leased]:
+        """What is known of the leases of this engine."""
+        ...
+
+    def close(self) -> None:
+        """Free what it uses in this process; leases stay leased."""
+        ...
+
+
 class Planes(NamedTuple):
-    """The drivers of one engine. ``bgp``: None where nothing is routed. ``disturbed``: a cheap look
+    """The drivers of one engine. ``bgp``: None where nothing is routed, ``dhcp``: where no address
+    comes from a DHCP server. ``disturbed``: a cheap look
     whether somebody meddled with ``l4``. ``close``: frees what the drivers use in this process; the
     data planes stay as they are."""
 
     l4: Driver[L4Desired, L4Changes]
     l2: Announcer
     bgp: Speaker | None = None
+    dhcp: Leaser | None = None
     disturbed: Callable[[], bool] | None = None
     close: Callable[[], None] = lambda: None
 
@@ -67,12 +89,14 @@ def kernel_planes(config: Config, fence: Path | None = None) -> Planes | None:
     timing = ProbeTiming(interval=0.3 * seconds, wait=0.4 * seconds)
     l2 = L2Driver(interfaces=config.interfaces or None, probe=timing, ends_flows=ours)
     bgp = _speaker(config, fence)
+    dhcp = DhcpDriver(interfaces=tuple(config.interfaces))
 
     def close() -> None:
         nft.close()
         bgp.close()
+        dhcp.close()
 
-    return Planes(nft, l2, bgp, disturbed=nft.disturbed, close=close)
+    return Planes(nft, l2, bgp, dhcp, disturbed=nft.disturbed, close=close)
 
 
 def _speaker(config: Config, fence: Path | None) -> BgpDriver:

@@ -24,6 +24,7 @@ from fairlead.runtime.commits import Commits
 from fairlead.runtime.dataplane import DataPlane, Rounds
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lanes import Target
+from fairlead.runtime.leasing import Hearing, changes_of, obsolete, remembered
 from fairlead.runtime.pipeline import Pipeline, Refused, Step
 from fairlead.runtime.planes import Planes, kernel_planes
 from fairlead.runtime.reconcile import undisturbed
@@ -107,6 +108,10 @@ class _Run:
         self._pipeline = Pipeline(options.config, options.host, ledger)
         self._commits = Commits(store, ledger, done=self._committed, health=self._health)
         self._refused: Refused | None = None
+        self._turn = asyncio.Lock()
+        self._heard = asyncio.Event()
+        self._hearing = Hearing(planes.dhcp if planes is not None else None, self._heard.set)
+        self._leases = remembered(store.directory)
         known = known_addresses(last(store.directory))
         self._dataplane = DataPlane(
             options.host,
@@ -128,7 +133,9 @@ class _Run:
             for worker in workers:
                 tasks.create_task(worker.run())
             tasks.create_task(self._follow(stop))
+            hearing = tasks.create_task(self._hear())
             await stop.wait()
+            hearing.cancel()
             for worker in workers:
                 worker.stop()
 
@@ -152,10 +159,34 @@ class _Run:
 
     async def _take(self, batch: Batch, *, confirmed: bool) -> None:
         self._report.read(batch.problems, batch.unknown)
-        step = await undisturbed(self._pipeline.feed, batch.changes)
-        if confirmed and step.refused is not None:
-            self._commits.offer(step)  # what the next step changes counts from this one
-            step = await undisturbed(self._pipeline.confirm)
+        async with self._turn:
+            leases, self._leases = self._leases, []
+            step = await undisturbed(self._pipeline.feed, (*leases, *batch.changes))
+            if confirmed and step.refused is not None:
+                self._commits.offer(step)  # what the next step changes counts from this one
+                step = await undisturbed(self._pipeline.confirm)
+            await self._go_on(step)
+
+    async def _hear(self) -> None:
+        """What DHCP servers say is an input like any other."""
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            news = self._hearing.take()
+            async with self._turn:
+                plan = self._pipeline.plan
+                changes = [*changes_of(news, plan, self._options.host)] if plan else []
+                if changes:
+                    await self._go_on(await undisturbed(self._pipeline.feed, changes))
+
+    async def _go_on(self, step: Step) -> None:
+        """Go by a step, and forget the leases that nobody wants any more."""
+        self._offer(step)
+        gone = obsolete(step.world, step.plan) if not step.sheltering else []
+        if gone:
+            self._offer(await undisturbed(self._pipeline.feed, gone))
+
+    def _offer(self, step: Step) -> None:
         self._tell_refusal(step)
         self._commits.offer(step)
 

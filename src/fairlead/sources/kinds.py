@@ -8,6 +8,7 @@ a slip); a kind of a foreign group (a Knative ``Service``) is somebody else's an
 from collections.abc import Mapping
 from typing import Final
 
+from fairlead.model.addresslease import AddressLease
 from fairlead.model.kube import (
     AviInfraSetting,
     ConfigMap,
@@ -35,6 +36,7 @@ KINDS: Final[Mapping[tuple[str, str], type[KubeObject]]] = {
     ("fairlead.dev/v1alpha1", "Engine"): Engine,
     ("fairlead.dev/v1alpha1", "BGPPeer"): BGPPeer,
     ("fairlead.dev/v1alpha1", "VirtualIP"): VirtualIP,
+    ("fairlead.dev/v1alpha1", "AddressLease"): AddressLease,
 }
 """(apiVersion, kind) -> its type."""
 

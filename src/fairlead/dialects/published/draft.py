@@ -12,11 +12,14 @@ from immutables import Map, MapMutation
 from fairlead.dialects.concerns import services_of_slice, users_of_pod
 from fairlead.dialects.facts import Facts
 from fairlead.dialects.index import Index
+from fairlead.dialects.leasing import groups_of_lease
 from fairlead.dialects.published.groups import Placing, read_group
 from fairlead.dialects.published.join import service_hint
+from fairlead.dialects.published.leases import leased_otherwise, leases_of
 from fairlead.dialects.published.objects import is_served, spot_of
 from fairlead.dialects.reading import NODES, Hint, accepted
 from fairlead.dialects.view import View
+from fairlead.model.addresslease import AddressLease
 from fairlead.model.kube import EndpointSlice, Pod, Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Outcome
@@ -56,6 +59,8 @@ class Draft:
         groups: dict[GroupKey, list[str]] = {}
         for one in self.world.every(VirtualIP):
             groups.setdefault(one.spec.group.key, []).append(one.name)
+        for lease in self.world.every(AddressLease):
+            groups.setdefault(lease.key.group, [])
         outcomes: Map[GroupKey, Outcome] = Map()
         members: Map[GroupKey, Names] = Map()
         self.moved.update(key for key in self.previous.outcomes if key not in groups)
@@ -81,6 +86,10 @@ class Draft:
     def _concerned(self, touched: frozenset[Ref]) -> dict[GroupKey, set[str]]:
         """The groups to read again, with the names of their objects, old and new."""
         groups: dict[GroupKey, set[str]] = {key: set() for key in self._users(touched)}
+        for ref in touched:
+            if ref.kind == AddressLease.KIND:
+                for key in groups_of_lease(ref.name, self.previous.world, self.world):
+                    groups.setdefault(key, set())
         for ref in self.said:
             for snapshot in (self.previous.world, self.world):
                 one = snapshot.find(VirtualIP, ref.name)
@@ -145,15 +154,16 @@ class Draft:
     def _group(self, key: GroupKey, objects: list[VirtualIP], view: View) -> Outcome | None:
         """One group, and what is said of its objects."""
         found: list[Placing] = []
+        leases = leases_of(key, view)
         for one in objects:
             spot = spot_of(one)
             if self.previous.verdicts:
                 self.said[one.ref] = None
             if isinstance(spot, Reason):
                 self.said[one.ref] = Verdict(one.ref, State.REJECTED, spot)
-            elif is_served(one):
+            elif is_served(one) and not leased_otherwise(spot.address, leases):
                 found.append(Placing(spot, one))
-        reading = read_group(key, found, view)
+        reading = read_group(key, found, view, leases)
         for _, one in found if reading.doubts else ():
             self.said[one.ref] = accepted(one.ref, reading.doubts)
         self.hints[key] = reading.hints

@@ -16,6 +16,7 @@ from fairlead.dialects.reading import Hint, invalid, shown
 from fairlead.dialects.view import View
 from fairlead.model.addresses import IPAddress, parse_address
 from fairlead.model.claim import DEFAULT_ENGINES
+from fairlead.model.dhcp import LeaseOrder
 from fairlead.model.ledger import EXTERNAL, Spot
 from fairlead.model.names import GroupKey, Protocol, Ref, ref_of
 from fairlead.model.plan import Outcome, Translation
@@ -39,13 +40,15 @@ class GroupReading(NamedTuple):
     doubts: tuple[Reason, ...] = ()
 
 
-def read_group(key: GroupKey, found: Iterable[Placing], view: View) -> GroupReading:
-    """The VIPs of a group from its objects, in whatever order."""
+def read_group(
+    key: GroupKey, found: Iterable[Placing], view: View, leases: tuple[LeaseOrder, ...] = ()
+) -> GroupReading:
+    """The VIPs of a group from its objects, in whatever order. ``leases``: what it is to lease."""
     slots: dict[str, list[Placing]] = {}
     for one in sorted(found, key=_order):
         slots.setdefault(one.object.spec.slot, []).append(one)
     if not slots:
-        return GroupReading(None)
+        return GroupReading(Outcome(key, (), (), leases=leases) if leases else None)
     join = Join(view)
     doubts: dict[Reason, None] = {}
     inner: list[ServedVip] = []
@@ -57,7 +60,8 @@ def read_group(key: GroupKey, found: Iterable[Placing], view: View) -> GroupRead
         vips.append(_vip(key, outer, join, view.cluster, doubts, _inside(inner)))
     vips += inner
     nodes = join.nodes()
-    outcome = Outcome(key, (), (), vips=tuple(_confined(vip, nodes) for vip in vips))
+    placed = tuple(_confined(vip, nodes) for vip in vips)
+    outcome = Outcome(key, (), (), vips=placed, leases=leases)
     return GroupReading(outcome, tuple(join.hints), (*doubts, *join.doubts))
 
 

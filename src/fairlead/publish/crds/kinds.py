@@ -2,6 +2,7 @@
 
 from fairlead.publish.crds.definition import Definition
 from fairlead.publish.crds.engines import engine_groups
+from fairlead.publish.crds.leases import leases
 from fairlead.publish.crds.peers import peers
 from fairlead.publish.crds.pools import pools
 from fairlead.publish.crds.reports import engines
@@ -12,5 +13,5 @@ VERSIONS = ("v1alpha1",)
 
 def definitions() -> tuple[Definition, ...]:
     """All of Fairlead's own, by name."""
-    made = (pools, peers, engine_groups, engines, virtual_ips)
+    made = (leases, pools, peers, engine_groups, engines, virtual_ips)
     return tuple(kind(VERSIONS) for kind in made)

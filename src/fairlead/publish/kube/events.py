@@ -1,4 +1,6 @@
-"""Warnings as core/v1 Events, on the object that they are about."""
+"""What happens to an object as core/v1 Events, on the object that they are about."""
+
+from typing import Literal
 
 import msgspec
 
@@ -11,6 +13,20 @@ COMPONENT = "fairlead-controller"
 def event_of(ref: Ref, uid: str, said: Said, *, name: str, now: str) -> bytes:
     """A Warning as JSON. ``name`` names exactly this warning, so that it exists once; ``now`` is
     RFC 3339."""
+    return event(ref, uid, (said.reason, said.message), kind="Warning", name=name, now=now)
+
+
+def event(
+    ref: Ref,
+    uid: str,
+    told: tuple[str, str],
+    *,
+    kind: Literal["Normal", "Warning"],
+    name: str,
+    now: str,
+) -> bytes:
+    """An Event as JSON, with a reason and a message."""
+    reason, message = told
     about = {
         "apiVersion": "v1",
         "kind": ref.kind,
@@ -24,9 +40,9 @@ def event_of(ref: Ref, uid: str, said: Said, *, name: str, now: str) -> bytes:
             "kind": "Event",
             "metadata": {"name": name, "namespace": ref.namespace},
             "involvedObject": about,
-            "type": "Warning",
-            "reason": said.reason,
-            "message": said.message,
+            "type": kind,
+            "reason": reason,
+            "message": message,
             "source": {"component": COMPONENT},
             "reportingComponent": COMPONENT,
             "firstTimestamp": now,

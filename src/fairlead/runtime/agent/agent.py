@@ -20,7 +20,9 @@ from typing import Any, Protocol
 
 from fairlead.drivers.base import DriverError
 from fairlead.model.addresses import IPAddress
+from fairlead.model.addresslease import AddressLease, leased_of
 from fairlead.model.config import Config
+from fairlead.model.dhcp import Leased, LeaseKey
 from fairlead.model.plan import Plan
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change, World
@@ -42,6 +44,7 @@ from fairlead.runtime.agent.telling import Telling
 from fairlead.runtime.dataplane import DataPlane, Rounds
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lanes import FollowerL2Lane, Target
+from fairlead.runtime.leasing import Hearing, changes_of
 from fairlead.runtime.planes import Planes
 from fairlead.runtime.reconcile import undisturbed
 from fairlead.runtime.report import Reporter
@@ -77,6 +80,14 @@ class Fencing(Protocol):
         ...
 
 
+class LeaseTeller(Protocol):
+    """Tells whoever decides what became of leases (:mod:`fairlead.runtime.agent.leases`)."""
+
+    def offer(self, name: str, leased: Leased) -> None:
+        """The last word on a lease, by the name of its object."""
+        ...
+
+
 class Meter(Protocol):
     """Hears what is measured."""
 
@@ -86,6 +97,10 @@ class Meter(Protocol):
 
     def announced(self, event: Announced) -> None:
         """An address of this engine is in place."""
+        ...
+
+    def leased(self, leased: Leased) -> None:
+        """A DHCP server said something of a lease of this engine."""
         ...
 
 
@@ -122,8 +137,11 @@ class Agent:
         meter: Meter,
         confined: Callable[[], None] = lambda: None,
         fence: Fencing | None = None,
+        leases: LeaseTeller | None = None,
     ) -> None:
         self._fence, self._poked = fence, asyncio.Event()
+        self._leases = leases
+        self._hearing = Hearing(planes.dhcp if planes is not None else None, self._poked.set)
         self.mine = Mine(options.engine)
         self._options, self._source, self._planes = options, source, planes
         self._report, self._meter = report, meter
@@ -231,13 +249,31 @@ class Agent:
         return found
 
     async def _heed(self) -> None:
-        """The fence knows of other engines that are able."""
-        assert self._fence is not None
+        """The fence knows of other engines that are able, or a DHCP server said something."""
+        if news := self._hearing.take():
+            await self._hear(news)
+        if self._fence is None:
+            return
         started, before = monotonic(), self._followed
         now = await undisturbed(fenced, before, self._fence.able)
         self._followed = now
         if now.plan is not None and now.plan is not before.plan:
             self._spread(before, now, started=started, received_at=started)
+
+    async def _hear(self, news: dict[LeaseKey, Leased]) -> None:
+        """Go by it at once: an address whose lease ended is given up also while nobody else can be
+        told."""
+        plan = self.plan
+        for leased in news.values():
+            self._meter.leased(leased)
+        if plan is None:
+            return
+        changes = [*changes_of(news, plan, self._options.engine)]
+        for change in changes:
+            said = leased_of(change.object) if isinstance(change.object, AddressLease) else None
+            if said is not None and self._leases is not None:
+                self._leases.offer(change.ref.name, said)
+        await self._apply(changes, monotonic())
 
     async def _resume(self) -> None:
         """Serve what the cache says, and let be what it does not know of."""

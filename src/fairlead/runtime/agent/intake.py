@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
+from fairlead.model.addresslease import AddressLease
 from fairlead.model.kube import Node
 from fairlead.model.names import Ref
 from fairlead.model.objects import EngineGroup
@@ -25,7 +26,7 @@ GRACE = 600.0
 anew, under the same name, so nothing stale can be in the way."""
 VIPS = VirtualIP.KIND
 HOW = "install the CustomResourceDefinitions: fairlead crds | kubectl apply --server-side -f -"
-OWN = frozenset({VIPS, EngineGroup.KIND})
+OWN = frozenset({VIPS, EngineGroup.KIND, AddressLease.KIND})
 """The kinds that whoever decides makes again when they are lost."""
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fairlead.model.config import Config
+from fairlead.model.dhcp import Leased
 from fairlead.runtime.agent.agent import Agent, AgentOptions
 from fairlead.runtime.agent.fencing import Fencing
 from fairlead.runtime.agent.files import FileBatches
 from fairlead.runtime.agent.holding import Holding, once_each, publish
 from fairlead.runtime.agent.intake import Source
+from fairlead.runtime.agent.leases import LeaseReports
 from fairlead.runtime.agent.mine import Announced, Shift
 from fairlead.runtime.agent.record import Record
 from fairlead.runtime.agent.watches import needed, slices, watches
@@ -91,6 +93,7 @@ class _Process:
     def __init__(self, options: ServeOptions, planes: Planes | None, report: Reporter) -> None:
         self._client: ApiClient | None = None
         self._fence: Fencing | None = None
+        self._leases: LeaseReports | None = None
         if options.fence is not None and planes is not None:
             partition = options.config.partition
             self._fence = Fencing(options.fence, options.engine, partition=partition)
@@ -117,6 +120,8 @@ class _Process:
             beside = [asyncio.create_task(self._lag.measure())]
             if self._client is not None:
                 beside.append(asyncio.create_task(self._publish(self._client, served)))
+            if self._leases is not None:
+                beside.append(asyncio.create_task(self._leases.run()))
             try:
                 await served.run(stop)
             finally:
@@ -136,6 +141,7 @@ class _Process:
         source = await stack.enter_async_context(KubeSource(client, watches(config)))
         self._metrics.watched = lambda: source.health
         self._client = client
+        self._leases = LeaseReports(client, self._said("leases"))
         if self._fence is not None:
             self._fence.use(Record(client, namespace=self._options.namespace))
         more = slices(config)
@@ -159,13 +165,17 @@ class _Process:
             meter=Measured(self._metrics),
             confined=confined,
             fence=self._fence,
+            leases=self._leases,
         )
 
-    async def _publish(self, client: ApiClient, served: Agent) -> None:
+    def _said(self, what: str) -> Callable[[str], None]:
         def said(error: str) -> None:
             now = datetime.now(UTC)
-            self._report.health(DriverHealth("engine report", not error, error, now))
+            self._report.health(DriverHealth(what, not error, error, now))
 
+        return once_each(said)
+
+    async def _publish(self, client: ApiClient, served: Agent) -> None:
         announced: set[IPAddress] = set()
         held: tuple[str, ...] = ()
 
@@ -176,11 +186,14 @@ class _Process:
                 announced, held = set(now), texts(now)
             return self._fence.holding(held) if self._fence is not None else Holding(held)
 
-        await publish(client, self._options.engine, holding, once_each(said))
+        await publish(client, self._options.engine, holding, self._said("engine report"))
 
     def _watch(self, served: Agent) -> None:
         plane = served.dataplane
         self._metrics.announced = lambda: (len(plane.in_place), len(served.mine.addresses))
+        if self._planes is not None and self._planes.dhcp is not None:
+            leaser = self._planes.dhcp
+            self._metrics.leases = lambda: leaser.leases().values()
         self._metrics.drivers = lambda: [
             DriverState(loop.name, loop.health is not None and loop.health.ok, loop.counters)
             for loop in plane.loops
@@ -204,6 +217,10 @@ class Measured:
         """A plan was made."""
         if shift.moves:
             self._metrics.moves.labels("engine").inc(shift.moves)
+
+    def leased(self, leased: Leased) -> None:
+        """A DHCP server said something."""
+        self._metrics.lease_changes.labels(leased.state).inc()
 
     def announced(self, event: Announced) -> None:
         """An address is in place."""

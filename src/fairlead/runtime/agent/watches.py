@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from fairlead.model.addresslease import AddressLease
 from fairlead.model.config import Config
 from fairlead.model.kube import (
     Endpoint,
@@ -25,6 +26,7 @@ from fairlead.model.objects import BGPPeer, EngineGroup
 from fairlead.model.virtualip import VirtualIP, VirtualIPGroup, VirtualIPListener
 from fairlead.sources.kube import Watch
 from fairlead.sources.kube.resources import (
+    ADDRESS_LEASES,
     BGP_PEERS,
     ENDPOINT_SLICES,
     ENGINE_GROUPS,
@@ -49,6 +51,7 @@ def watches(config: Config) -> tuple[Watch, ...]:
         watch(ENGINE_GROUPS, transform=keep),
         watch(NODES, transform=keep),
         watch(BGP_PEERS, transform=keep),
+        watch(ADDRESS_LEASES, transform=keep),
     ]
     if config.dataplane == "nft":
         found += [watch(SERVICES, transform=keep), watch(ENDPOINT_SLICES, transform=keep)]
@@ -64,7 +67,7 @@ def slices(config: Config) -> Watch | None:
 
 def needed(config: Config) -> frozenset[str]:
     """The kinds without which nothing is known; of the others it is enough to read them later."""
-    own = {VirtualIP.KIND, EngineGroup.KIND, Node.KIND, BGPPeer.KIND}
+    own = {VirtualIP.KIND, EngineGroup.KIND, Node.KIND, BGPPeer.KIND, AddressLease.KIND}
     behind = {Service.KIND, EndpointSlice.KIND} if config.dataplane == "nft" else set()
     return frozenset(own | behind)
 

@@ -338,7 +338,8 @@ class Controller:
 
     def _unexplained(self, plan: Plan) -> list[GroupKey | Ref]:
         """What an earlier leader wrote for objects that ask for nothing any more."""
-        groups = [key for key in self._seen.names if key not in plan.outcomes and key != NOBODY]
+        known = {*self._seen.names, *self._seen.leases.groups()} - {NOBODY}
+        groups = [key for key in known if key not in plan.outcomes]
         services = (ref for ref, seen in self._seen.services.items() if seen.ours or seen.deleting)
         alone = (ref for ref in services if ref not in plan.groups_of)
         return [*groups, *alone, *self._seen.objects]

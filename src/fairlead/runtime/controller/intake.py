@@ -18,6 +18,7 @@ from fairlead.runtime.controller.keep import Keep
 from fairlead.sources.collection import settle
 from fairlead.sources.kube import Health, KubeBatch, KubeSource, Watch
 from fairlead.sources.kube.resources import (
+    ADDRESS_LEASES,
     ADDRESS_POOLS,
     AVI_INFRA_SETTINGS,
     BGP_PEERS,
@@ -61,6 +62,7 @@ def watches(config: Config) -> tuple[Watch, ...]:
         watch(ENGINE_GROUPS),
         watch(VIRTUAL_IPS, transform=keep),
         watch(BGP_PEERS),
+        watch(ADDRESS_LEASES),
         watch(ENGINES),
     )
     return (*found, watch(PODS)) if config.service_type == "NodePortLocal" else found

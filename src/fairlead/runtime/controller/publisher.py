@@ -64,6 +64,8 @@ class Publisher:
         wanted = virtualips.specs_of(self.plan, key, self.released)
         if wanted is None:
             return
+        leases = self._seen.leases
+        await leases.ensure(key, self.plan, self._writer)
         before = [*self._seen.vips_of(key)]
         for name, spec in wanted.items():
             await self._ensure(key, name, spec)
@@ -71,6 +73,10 @@ class Publisher:
         for name, seen in before:
             if name not in wanted:
                 await self._drop(key, name, seen)
+        await leases.drop_others(key, self.plan, self._writer)
+        for reason, message in leases.news(key):
+            for ref in self._members(key):
+                await self._services.note(ref, reason, message)
 
     async def _say_all(self, key: GroupKey, before: Iterable[tuple[str, SeenVip]]) -> None:
         """The status of who is in the group, and of who was and is in no other. One that cannot be

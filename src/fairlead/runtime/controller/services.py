@@ -13,7 +13,7 @@ from fairlead.model.names import Ref
 from fairlead.model.plan import Plan
 from fairlead.planner import verdict
 from fairlead.publish.kube import status
-from fairlead.publish.kube.events import event_of
+from fairlead.publish.kube.events import event, event_of
 from fairlead.publish.kube.status import MANAGER, Ingress, Said
 from fairlead.runtime.controller.api import APPLY, MERGE, ApiError
 from fairlead.runtime.controller.seen import CLEANUP, Seen, SeenService, seen_service
@@ -148,9 +148,22 @@ class Services:
             return
         mark = blake2b(f"{seen.uid} {said.reason} {said.message}".encode(), digest_size=8)
         name = f"{ref.name}.{mark.hexdigest()}"
-        event = event_of(ref, seen.uid, said, name=name, now=now_text())
+        await self._tell(ref, event_of(ref, seen.uid, said, name=name, now=now_text()))
+
+    async def note(self, ref: Ref, reason: str, message: str) -> None:
+        """A Normal Event: something happened that is as it should be."""
+        seen = self._seen.services.get(ref)
+        if seen is None or seen.deleting:
+            return
+        now = now_text()
+        mark = blake2b(f"{seen.uid} {reason} {message} {now}".encode(), digest_size=8)
+        name = f"{ref.name}.{mark.hexdigest()}"
+        told = (reason, message)
+        await self._tell(ref, event(ref, seen.uid, told, kind="Normal", name=name, now=now))
+
+    async def _tell(self, ref: Ref, body: bytes) -> None:
         try:
-            await self._writer.send("POST", f"/api/v1/namespaces/{ref.namespace}/events", event)
+            await self._writer.send("POST", f"/api/v1/namespaces/{ref.namespace}/events", body)
         except ApiError as error:
             if error.passing:
                 raise

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from fairlead.model.addresslease import AddressLease
 from fairlead.model.kube import KubeObject, Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.objects import Engine
@@ -43,6 +44,10 @@ def split(changes: Iterable[Change], explicit: frozenset[Ref], seen: Seen) -> Pa
                 seen.holders.take(one.name, one)
             case Service() as one:
                 _service(change, one, seen, parts)
+            case AddressLease() as one:
+                parts.changes.append(change._replace(object=_bare(one)))
+                if seen.leases.take(one):
+                    parts.keys.append(one.key.group)
             case KubeObject() as one if change.ref.kind in objects.KINDS:
                 _object(change, one, seen, parts)
             case KubeObject() as one:
@@ -122,6 +127,10 @@ def _gone(change: Change, seen: Seen, parts: Parts) -> None:
         if change.problem is None:
             seen.apart.discard(name)
         return
+    if kind == AddressLease.KIND and change.problem is None:
+        group = seen.leases.drop(name)
+        if group is not None:
+            parts.keys.append(group)
     if change.problem is None:
         seen.services.pop(change.ref, None)
         seen.objects.pop(change.ref, None)

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
+from fairlead.model.addresslease import AddressLease
 from fairlead.model.kube import KubeObject
 from fairlead.model.objects import BGPPeer
 from fairlead.model.virtualip import VirtualIP
@@ -76,12 +77,14 @@ ADDRESS_POOLS: Final = Resource(_OWN, "v1alpha1", "addresspools", "AddressPool",
 ENGINE_GROUPS: Final = Resource(_OWN, "v1alpha1", "enginegroups", "EngineGroup", False, True)
 VIRTUAL_IPS: Final = Resource(_OWN, "v1alpha1", "virtualips", "VirtualIP", False, True)
 ENGINES: Final = Resource(_OWN, "v1alpha1", "engines", "Engine", False, True)
+ADDRESS_LEASES: Final = Resource(_OWN, "v1alpha1", "addressleases", "AddressLease", False, True)
 BGP_PEERS: Final = Resource(_OWN, "v1alpha1", "bgppeers", "BGPPeer", False, True)
 
 TYPES: Final[Mapping[tuple[str, str], type[KubeObject]]] = {
     **OF_GROUP,
     (VirtualIP.GROUP, VirtualIP.KIND): VirtualIP,
     (BGPPeer.GROUP, BGPPeer.KIND): BGPPeer,
+    (AddressLease.GROUP, AddressLease.KIND): AddressLease,
 }
 """(group, kind) -> the type of its objects."""
 
