@@ -10,6 +10,7 @@ from fairlead.drivers.base import Driver, DriverError
 from fairlead.drivers.bgp import BgpDriver, BgpError, House
 from fairlead.drivers.dhcp import DhcpDriver
 from fairlead.drivers.l2 import Conflict, L2Driver, L2Error
+from fairlead.drivers.l2.links import Links
 from fairlead.drivers.l2.probe import ProbeTiming
 from fairlead.drivers.nft.driver import NftDriver
 from fairlead.model.addresses import IPAddress
@@ -25,6 +26,7 @@ from fairlead.model.desired import (
     L4Desired,
 )
 from fairlead.model.dhcp import Leased, LeaseKey
+from fairlead.runtime.reconcile import News
 from fairlead.runtime.secrets import mounted
 
 
@@ -66,15 +68,16 @@ class Leaser(Driver[DhcpDesired, DhcpChanges], Protocol):
 
 class Planes(NamedTuple):
     """The drivers of one engine. ``bgp``: None where nothing is routed, ``dhcp``: where no address
-    comes from a DHCP server. ``disturbed``: a cheap look
-    whether somebody meddled with ``l4``. ``close``: frees what the drivers use in this process; the
-    data planes stay as they are."""
+    comes from a DHCP server. ``disturbed``: a cheap look whether somebody meddled with ``l4``.
+    ``links``: opens what tells that interfaces of ``l2`` changed. ``close``: frees what the drivers
+    use in this process; the data planes stay as they are."""
 
     l4: Driver[L4Desired, L4Changes]
     l2: Announcer
     bgp: Speaker | None = None
     dhcp: Leaser | None = None
     disturbed: Callable[[], bool] | None = None
+    links: Callable[[], News] | None = None
     close: Callable[[], None] = lambda: None
 
 
@@ -96,7 +99,7 @@ def kernel_planes(config: Config, fence: Path | None = None) -> Planes | None:
         bgp.close()
         dhcp.close()
 
-    return Planes(nft, l2, bgp, dhcp, disturbed=nft.disturbed, close=close)
+    return Planes(nft, l2, bgp, dhcp, disturbed=nft.disturbed, links=Links, close=close)
 
 
 def _speaker(config: Config, fence: Path | None) -> BgpDriver:

@@ -21,6 +21,7 @@ from time import CLOCK_BOOTTIME, clock_gettime
 import msgspec
 from immutables import Map
 
+from fairlead.drivers.l2.links import Links
 from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.berth import Table
 from fairlead.model.cell import Roster, Row, Sight
@@ -28,6 +29,7 @@ from fairlead.planner import tenure
 from fairlead.planner.berth import Stand, Word, stand
 from fairlead.runtime.fence import alive, texts
 from fairlead.runtime.fence.bfd import Sessions
+from fairlead.runtime.fence.ground import Ground, Watched
 from fairlead.runtime.fence.holder import Holder
 from fairlead.runtime.fence.link import Claim, Host, State
 from fairlead.runtime.fence.voice import Message, Voice, row_of, said_of
@@ -58,9 +60,15 @@ class Fence:
     """One engine's fence. ``log`` is told what changes, in words and values."""
 
     def __init__(
-        self, options: FenceOptions, holder: Holder, log: Callable[[str, dict[str, object]], None]
+        self,
+        options: FenceOptions,
+        holder: Holder,
+        log: Callable[[str, dict[str, object]], None],
+        *,
+        links: Callable[[], Watched] = Links,
     ) -> None:
         self._options, self._holder, self._log = options, holder, log
+        self._ground = Ground(links)
         self._wake = asyncio.Event()
         self._table: Table | None = None
         self._rows: dict[str, Row] = {}
@@ -92,6 +100,7 @@ class Fence:
         self._left = await self._holder.inherited()
         self._settles_at = _now() + SETTLING if self._left else 0.0
         self._resume()
+        self._ground.follow(self._wake.set)
         ticking = asyncio.create_task(self._tick_on())
         try:
             await asyncio.wait(
@@ -107,6 +116,7 @@ class Fence:
             with suppress(asyncio.CancelledError):
                 await ticking
             await self._holder.withdraw()
+            self._ground.close()
             self._voice.close()
             for server in servers:
                 server.close()
@@ -214,6 +224,8 @@ class Fence:
                 await self._tick(self._table)
 
     async def _tick(self, table: Table) -> None:
+        if self._ground.is_news(table):
+            self._ground.look(table, await self._holder.astray(table), _now())
         now = _now()
         if now - self._ticked > tenure.FRESH:
             self._after_a_gap()
@@ -221,7 +233,8 @@ class Fence:
         self._agree(table)
         decided = self._decide(table)
         if self._settling(decided):
-            self._speak(table, self._inheritance(table), serving=True)
+            if self._sight(table).links:  # before bfdd has said anything, we would deny all links
+                self._speak(table, self._inheritance(table), serving=True)
             return
         if decided.word != self._word:
             going = self._word.holds - decided.word.holds
@@ -269,6 +282,7 @@ class Fence:
             holds=self._word.holds,
             words=Map(self._words),
             leaving=self._draining or gone,
+            aground=self._ground.aground(table, _now()),
         )
 
     def _sight(self, table: Table) -> Sight:
@@ -317,7 +331,8 @@ class Fence:
         found: dict[str, str] = {}
         if self._sessions is not None and not self._sessions.reached and table.peers:
             found[""] = f"no bfdd answers at {self._sessions.socket}"
-        return found | self._holder.problems
+        astray = {canonical(one): why for one, why in self._ground.problems.items()}
+        return found | astray | self._holder.problems
 
 
 def _now() -> float:
