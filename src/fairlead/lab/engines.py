@@ -34,7 +34,7 @@ __all__ = ["AGENT", "FENCE", "Engines", "open_directory"]
 AGENT: Final = "agent"
 FENCE: Final = "fence"
 _SEGMENTS: Final = ("lan", "pods")
-_LAST_WORDS: Final = 2000
+_LAST_WORDS: Final = 4000
 _SIDE: Final = '"event": "side"'
 _LOSS: Final = "netdev lab_loss"
 
@@ -67,6 +67,7 @@ class Engines:
         self._source = list(source)
         self._env = {**os.environ, **(env or {})}
         self._running: dict[tuple[str, str], subprocess.Popen[str]] = {}
+        self._begun: dict[tuple[str, str], int] = {}
 
     def start(self) -> None:
         """Start every fence and every agent; does not wait."""
@@ -197,7 +198,9 @@ class Engines:
         return "\n".join(f"--- {p.name}\n{p.read_text()[-_LAST_WORDS:]}" for p in logs)
 
     def _side(self, name: str) -> set[str]:
-        said = [json.loads(line) for line in self.log(name, FENCE).splitlines() if _SIDE in line]
+        """By the fence that runs now."""
+        text = self.log(name, FENCE)[self._begun[name, FENCE] :]
+        said = [json.loads(line) for line in text.splitlines() if _SIDE in line]
         return set(said[-1]["side"]) if said and said[-1]["rightful"] else set()
 
     def _log(self, name: str, what: str) -> Path:
@@ -206,5 +209,6 @@ class Engines:
     def _run(self, name: str, what: str, *arguments: str) -> None:
         argv = [sys.executable, "-m", "fairlead", what, *arguments]
         with self._log(name, what).open("a") as log:
+            self._begun[name, what] = log.tell()
             process = self._hosts[name].popen(argv, stdout=log, stderr=log, env=self._env)
         self._running[name, what] = process
