@@ -89,6 +89,7 @@ class Holder:
                 self._refreshed = now
             if self.rightful and not rightful:
                 self._gate.off()
+                self._refreshed = 0.0  # it may rule again at once, by evidence from the API
             self.rightful = rightful
             self._move(wanted, table, now)
         except DriverError as error:
