@@ -50,6 +50,11 @@ class Code(StrEnum):
     FAMILY_UNAVAILABLE = "FamilyUnavailable"
     UNKNOWN_ENGINE_GROUP = "UnknownEngineGroup"
     NOT_ANNOUNCED = "NotAnnounced"
+    NOT_FORWARDED = "NotForwarded"
+    NO_GATEWAY = "NoGateway"
+    GATEWAY_NOT_PUBLIC = "GatewayNotPublic"
+    PORT_FORWARD_CONFLICT = "PortForwardConflict"
+    PORT_FORWARD_REFUSED = "PortForwardRefused"
 
 
 class Reason(Struct, frozen=True, gc=False):
