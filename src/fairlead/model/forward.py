@@ -1,18 +1,16 @@
-"""Ports opened on the gateway of a network (UPnP Internet Gateway Device): what is wanted of it, and
-what became of it.
+"""Ports that are open on the gateway of a network (UPnP Internet Gateway Device), as it is wanted.
 
 IPv4 is a port mapping (WANIPConnection); IPv6 has no NAT, so there it is a pinhole in the gateway's
 firewall (WANIPv6FirewallControl).
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.names import Protocol, Ref
-from fairlead.model.verdict import Code
 
 DEFAULT_LEASE = 3600
 """Seconds that a mapping lives without renewal, unless a Service says otherwise."""
@@ -60,17 +58,3 @@ class UpnpChanges(Struct, frozen=True):
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.forwards or self.handed)
-
-
-class Forward(NamedTuple):
-    """What became of one port. ``external``: where it is reached from outside; None: nowhere, and
-    ``code`` and ``message`` say why. With both, there is something to know about it."""
-
-    service: Ref
-    key: ForwardKey
-    external: IPAddress | None = None
-    code: Code = Code.NONE
-    message: str = ""
-
-
-Transport = Literal["TCP", "UDP"]

@@ -1,7 +1,7 @@
 """Desired against observed, as tables: what to create, to change and to delete."""
 
 from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired, L4Key, L4Listener
-from fairlead.model.forward import ForwardKey, Forwarding, UpnpChanges, UpnpDesired
+from fairlead.model.forward import Forwarding, ForwardKey, UpnpChanges, UpnpDesired
 
 
 def diff_l4(desired: L4Desired, observed: L4Desired) -> L4Changes:

@@ -1,14 +1,14 @@
 """Keeps ports open on the gateway.
 
-What is wanted is told by the loop; what is there, by the gateway. A mapping is ours if it leads to a
-port that is wanted here, or bears the mark of this engine, so that what a killed agent left is found.
-A mapping of somebody else is never touched: the port is theirs, and the Service says so.
+What is wanted is told by the loop; what is there, by the gateway. A mapping is ours if it leads to
+a port that is wanted here, or bears the mark of this engine, so that what a killed agent left is
+found. A mapping of somebody else is never touched: the port is theirs, and the Service says so.
 
 A full round is the renewal: what has used up half of its lease, or is gone, is observed as missing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -26,13 +26,13 @@ from fairlead.drivers.upnp.gateway import (
 )
 from fairlead.model.forward import (
     PERMANENT,
-    Forward,
     Forwarding,
     ForwardKey,
     UpnpChanges,
     UpnpDesired,
 )
 from fairlead.model.names import Ref
+from fairlead.model.verdict import Forward
 
 if TYPE_CHECKING:
     from fairlead.model.addresses import IPAddress
@@ -48,7 +48,7 @@ ALIVE = 3600
 LOOKING = 45.0
 """The same for a look at everything."""
 Result = TypeVar("Result")
-Search = Callable[[int], Awaitable[tuple[list[Gateway], list[str]]]]
+Search = Callable[[int], Awaitable[tuple[Sequence[Gateway], list[str]]]]
 """Finds the gateways for a family, best first, and says what is wrong with others that answered."""
 
 
@@ -62,13 +62,20 @@ class Made(NamedTuple):
 
 
 class UpnpDriver:
-    """``engine``: whose mark the mappings bear."""
+    """``engine``: whose mark the mappings bear. ``hands_over``: at the end they stay open, because
+    another engine renews them from then on."""
 
     name = "upnp"
 
     def __init__(
-        self, engine: str, *, search: Search, clock: Callable[[], float] = monotonic
+        self,
+        engine: str,
+        *,
+        search: Search,
+        hands_over: bool = False,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        self._hands_over = hands_over
         self._mark = f"{MARK} {engine} "
         self._search, self._clock = search, clock
         self._gateways: dict[int, Gateway] = {}
@@ -108,7 +115,9 @@ class UpnpDriver:
             del self._troubles[key]
 
     def withdraw(self) -> None:
-        """Close whatever of ours is open."""
+        """Close whatever of ours is open, unless it is handed over."""
+        if self._hands_over:
+            return
         self._wanted.clear()
         self._troubles.clear()
         if self._gateways or self._made:

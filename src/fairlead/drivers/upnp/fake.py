@@ -3,6 +3,7 @@
 For tests of everything above the network. :meth:`FakeGateway.dump` shows what its page would.
 """
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 from fairlead.drivers.upnp.driver import UpnpDriver
@@ -117,5 +118,5 @@ class FakeUpnpDriver(UpnpDriver):
         self.now = 0.0
         super().__init__(engine, search=self._find, clock=lambda: self.now)
 
-    async def _find(self, version: int) -> tuple[list[Gateway], list[str]]:
+    async def _find(self, version: int) -> tuple[Sequence[Gateway], list[str]]:
         return ([self.fake], []) if self.fake.present else ([], [])

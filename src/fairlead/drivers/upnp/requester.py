@@ -1,8 +1,8 @@
 """HTTP to a gateway, with limits: to that host only, no redirects, so much text, so much time.
 
 It stands in for the requester of ``async-upnp-client``, which follows redirects, reads without end
-and goes wherever a description points. XML is parsed by ``defusedxml`` there, which refuses entities
-and external references.
+and goes wherever a description points. XML is parsed by ``defusedxml`` there, which refuses
+entities and external references.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""What is said of a port that is not open, or not to the internet: one sentence, the same for as long
-as things are the same."""
+"""What is said of a port that is not open, or not to the internet: one sentence, the same for as
+long as things are the same."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -25,7 +25,8 @@ def shown(key: ForwardKey) -> str:
 
 
 def no_gateway(key: ForwardKey, wrong: Iterable[str]) -> Trouble:
-    """Nobody on the LAN is a gateway that can be used. ``wrong``: what is wrong with who answered."""
+    """Nobody on the LAN is a gateway that can be used. ``wrong``: what is with those who say they
+    are."""
     what = "pinhole" if key.client.version == 6 else "port mapping"
     text = f"no UPnP gateway on the LAN of this engine offers a {what}"
     reasons = "; ".join(sorted(wrong))
@@ -50,7 +51,10 @@ def refused(key: ForwardKey, gateway: str, fault: GatewayFault, holder: Entry | 
     if fault.code == CONFLICT and holder is not None and holder.client != key.client:
         return taken(key, gateway, holder)
     if fault.code == CONFLICT:
-        text = f"gateway {gateway} calls {shown(key)} a conflict and names no other: {SECURE}, or uses the port itself."
+        text = (
+            f"gateway {gateway} calls {shown(key)} a conflict and names no other: {SECURE}, or "
+            "uses the port itself."
+        )
         return Trouble(Code.PORT_FORWARD_CONFLICT, text)
     why = f"; {SECURE}" if fault.code == NOT_AUTHORISED else ""
     return Trouble(
