@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -63,7 +64,7 @@ async def up(
     options: UpOptions,
     *,
     report: Reporter,
-    planes: Callable[[Config], Planes | None] = kernel_planes,
+    planes: Callable[[Config], Planes | None] | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; 0, or 1 when not everything could be withdrawn.
 
@@ -75,7 +76,7 @@ async def up(
         LedgerStore.open(directory) as store,
         stopped_by_signals(stop),
     ):
-        drivers = planes(options.config)
+        drivers = (planes or partial(kernel_planes, engine=options.host))(options.config)
         try:
             run = _Run(options, store, drivers, report)
             await run.until(stop)
@@ -117,7 +118,7 @@ class _Run:
             options.host,
             planes,
             known=known,
-            rounds=Rounds(every=options.every),
+            rounds=Rounds(every=options.every, gateway=options.config.upnp_refresh_seconds),
             progress=lambda: self._status.touch(),
             health=self._health,
         )

@@ -1,7 +1,7 @@
 """Who may hold speaks, who may not is silent: addresses and switch in step, whatever the order."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 
 from fairlead.drivers.base import DriverError
@@ -35,6 +35,9 @@ class Addresses:
 
     def conflicts(self) -> Collection[Conflict]:
         return ()
+
+    def astray(self, places: Mapping[IPAddress, str]) -> Mapping[IPAddress, str]:
+        return {}
 
 
 class Gate:
