@@ -19,7 +19,7 @@ demo: setup  ## Show Fairlead at work on a network of namespaces (root)
 demo-kubernetes: controlplane  ## Show it on a Kubernetes cluster of namespaces, through kubectl (root)
 	@$(BIN)/fairlead demo --kubernetes
 
-demo-failover: setup  ## Watch engines fail: a crash, a killed agent, a drain (root)
+demo-failover: setup  ## Watch engines fail: a crash, a killed agent, a drain; a scale-out (root)
 	@$(BIN)/fairlead demo --failover
 
 demo-lan: controlplane  ## Watch a VIP that comes from the LAN's DHCP server (root)

@@ -11,7 +11,7 @@ import fairlead
 from .rendered import CHART, DEPLOY, ROOT, files
 
 CONTAINERFILE = DEPLOY / "Containerfile"
-NOT_SERVED_WITH = {"openssl", "python3-venv"}
+NOT_SERVED_WITH = {"dnsmasq-base", "keepalived", "miniupnpd-nftables", "openssl", "python3-venv"}
 """What only a build or the lab needs."""
 
 

@@ -35,6 +35,7 @@ class Wish(Struct, frozen=True, gc=False, kw_only=True):
     interface: str = ""
     dhcp: DhcpWish | None = None
     asked: tuple[IPAddress, ...] = ()
+    forward: int | None = None
     warnings: tuple[Reason, ...] = ()
     hints: tuple[Hint, ...] = ()
 
@@ -72,5 +73,6 @@ def claim_of(ref: Ref, service: Service, view: View, *, wish: Wish, traffic: Tra
         scale=scale,
         interface=wish.interface,
         dhcp=wish.dhcp,
+        forward=wish.forward,
     )
     return Reading((claim,), hints=wish.hints + traffic.hints)

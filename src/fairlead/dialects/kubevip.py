@@ -7,6 +7,7 @@ mean an address from DHCP; what a server gave is in AddressLeases.
 
 from fairlead.dialects.claiming import Wish, claim_of
 from fairlead.dialects.endpoints import to_pods
+from fairlead.dialects.forwards import forward_in
 from fairlead.dialects.leasing import (
     known_leases,
     lease_hint,
@@ -137,6 +138,7 @@ def _wish(ref: Ref, service: Service, view: View, asked: tuple[IPAddress, ...]) 
         dhcp, more = _dhcp(service, group, view, leases)
         hints, doubts = (lease_hint(group),), doubts + more
         addresses = tuple(sorted((*addresses, *leased_addresses(dhcp)), key=lambda a: a.version))
+    forward = forward_in(service, view.config)
     return Wish(
         dialect=NAME,
         group=group,
@@ -144,9 +146,10 @@ def _wish(ref: Ref, service: Service, view: View, asked: tuple[IPAddress, ...]) 
         outside_pools=True,
         hostname=hostname,
         interface=interface,
+        forward=forward.lease,
         dhcp=dhcp,
         asked=asked if leases else (),
-        warnings=doubts,
+        warnings=doubts + forward.warnings,
         hints=hints,
     )
 

@@ -77,7 +77,8 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     ``foreign_class``: it carries our sharing key but names somebody else's class.
     ``scale``: how many engines are to hold the VIP; 0: as their group has it. ``interface``: which
     interface of an engine is to have it; empty: the one whose subnet holds it. ``dhcp``: what it
-    wants from a DHCP server; what is leased for it is among ``addresses``.
+    wants from a DHCP server; what is leased for it is among ``addresses``. ``forward``: have its
+    ports open on the gateway too, with a lease of so many seconds (0: for ever); None: no.
     """
 
     ref: Ref
@@ -105,6 +106,7 @@ class Claim(Struct, frozen=True, gc=False, kw_only=True):
     scale: int = 0
     interface: str = ""
     dhcp: DhcpWish | None = None
+    forward: int | None = None
     labels: dict[str, str] = {}
     namespace_labels: dict[str, str] = {}
     hostname: str = ""

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from msgspec import Meta as Check
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fairlead.model.cell import Partition
 from fairlead.model.desired import Masquerade
@@ -33,7 +33,8 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     before it is taken for the first time. ``node_patience_seconds``: how long a Node must be not
     ready before its VIPs move. ``cordoned``: whether a Node that takes no new pods goes on serving,
     or leaves its VIPs to others as far as there are any. ``vip_host``: write on Services which
-    engine has their address, as kube-vip does.
+    engine has their address, as kube-vip does. ``enable_upnp``: open ports on the network's gateway
+    for Services that ask for it; ``upnp_refresh_seconds``: how often it is asked whether they are.
     """
 
     service_type: ServiceType = "ClusterIP"
@@ -55,3 +56,5 @@ class Config(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     node_patience_seconds: Annotated[float, Check(ge=0, le=3600)] = 15.0
     cordoned: Cordoned = "Leave"
     vip_host: bool = False
+    enable_upnp: bool = field(default=False, name="enableUPNP")
+    upnp_refresh_seconds: Annotated[float, Check(ge=1, le=60)] = 30.0

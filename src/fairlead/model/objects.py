@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from msgspec import Meta as Check
 from msgspec import Struct
 
-from fairlead.model.kube import KubeObject, StatusCondition
+from fairlead.model.kube import KubeObject, Port, StatusCondition
+from fairlead.model.names import Protocol
 
 Announce = Literal["l2", "bgp", "none"]
 Mode = Literal["ActiveStandby", "ActiveActive", "NPlusM"]
@@ -190,16 +191,32 @@ class BGPPeer(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=T
     status: ObjectStatus | None = None
 
 
+class EngineForward(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """A port of the Service (``namespace/name``) that an engine keeps open on the network's
+    gateway. ``address``: the VIP that it leads to; ``external``: the address where it is reached;
+    ``reason`` and ``message``: what there is to say about it."""
+
+    service: str
+    protocol: Protocol
+    port: Port
+    address: str
+    external: str = ""
+    reason: str = ""
+    message: str = ""
+
+
 class EngineSpec(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """What an engine holds, as it says itself. ``count``: how many ``holds`` are. ``side``: the
     engines that it is connected with. ``rightful``: it may hold VIPs, by the rule of its fence.
-    ``problems``: what keeps it from holding what it should."""
+    ``problems``: what keeps it from holding what it should. ``forwards``: its ports on the
+    gateway."""
 
     count: int = 0
     holds: tuple[str, ...] = ()
     side: tuple[str, ...] = ()
     rightful: bool = True
     problems: tuple[str, ...] = ()
+    forwards: tuple[EngineForward, ...] = ()
 
 
 class Engine(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=True):

@@ -20,7 +20,8 @@ ListenerKind = Literal["l4", "http", "tls"]
 
 class Listener(Struct, frozen=True, gc=False):
     """One (protocol, port) of a VIP and where its traffic goes. ``pods``: what an engine uses in
-    the place of its own node's NodePort."""
+    the place of its own node's NodePort. ``forward``: the lease of its port on the gateway, in
+    seconds (0: for ever); None: it is not open there."""
 
     protocol: Protocol
     port: int
@@ -33,6 +34,7 @@ class Listener(Struct, frozen=True, gc=False):
     match: str = ""
     pods: tuple[Backend, ...] = ()
     via: Via = "Pods"
+    forward: int | None = None
 
 
 class Translation(NamedTuple):

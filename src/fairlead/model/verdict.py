@@ -6,10 +6,12 @@ verdict of every waiting one; see :func:`fairlead.planner.explain.message`.
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from fairlead.model.addresses import IPAddress
+from fairlead.model.forward import ForwardKey
 from fairlead.model.names import GroupKey, Ref
 
 
@@ -50,6 +52,11 @@ class Code(StrEnum):
     FAMILY_UNAVAILABLE = "FamilyUnavailable"
     UNKNOWN_ENGINE_GROUP = "UnknownEngineGroup"
     NOT_ANNOUNCED = "NotAnnounced"
+    NOT_FORWARDED = "NotForwarded"
+    NO_GATEWAY = "NoGateway"
+    GATEWAY_NOT_PUBLIC = "GatewayNotPublic"
+    PORT_FORWARD_CONFLICT = "PortForwardConflict"
+    PORT_FORWARD_REFUSED = "PortForwardRefused"
 
 
 class Reason(Struct, frozen=True, gc=False):
@@ -64,9 +71,20 @@ class Reason(Struct, frozen=True, gc=False):
     pools: tuple[str, ...] = ()
 
 
+class Forward(NamedTuple):
+    """What became of a port that is to be open on a gateway. ``external``: the address where it is
+    reached from outside; None: nowhere. ``code`` and ``message``: what there is to say about it."""
+
+    service: Ref
+    key: ForwardKey
+    external: IPAddress | None = None
+    code: Code = Code.NONE
+    message: str = ""
+
+
 class Verdict(Struct, frozen=True, gc=False):
     """The answer for one object. ``warnings`` do not change the state; they are published beside
-    it."""
+    it. ``forwards``: its ports on a gateway, as far as its engine knows."""
 
     ref: Ref
     state: State
@@ -76,6 +94,13 @@ class Verdict(Struct, frozen=True, gc=False):
     addresses: tuple[IPAddress, ...] = ()
     hostname: str = ""
     warnings: tuple[Reason, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+
+    @property
+    def external(self) -> tuple[IPAddress, ...]:
+        """The addresses of gateways where some of its ports are reached."""
+        found = (one.external for one in self.forwards)
+        return tuple(dict.fromkeys(a for a in found if a is not None and a not in self.addresses))
 
     @property
     def code(self) -> Code:

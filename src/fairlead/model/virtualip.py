@@ -15,6 +15,7 @@ from msgspec import Meta as Check
 from msgspec import Struct
 
 from fairlead.model.claim import DEFAULT_ENGINES, DEFAULT_SPACE, Role, Via
+from fairlead.model.forward import LONGEST_LEASE
 from fairlead.model.kube import KubeObject, Port
 from fairlead.model.ledger import Spot
 from fairlead.model.names import GroupKey, Protocol
@@ -41,7 +42,8 @@ class VirtualIPGroup(Struct, frozen=True, gc=False, rename="camel", omit_default
 class VirtualIPListener(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One (protocol, port) and the Service (``namespace/name``) it leads to.
 
-    ``via`` says what its backends are. ``local``: externalTrafficPolicy Local.
+    ``via`` says what its backends are. ``local``: externalTrafficPolicy Local. ``forward``: its
+    port is open on the network's gateway too, with a lease of so many seconds (0: for ever).
     """
 
     protocol: Protocol
@@ -51,6 +53,7 @@ class VirtualIPListener(Struct, frozen=True, gc=False, rename="camel", omit_defa
     local: bool = False
     affinity_seconds: int = 0
     source_ranges: tuple[str, ...] = ()
+    forward: Annotated[int, Check(ge=0, le=LONGEST_LEASE)] | None = None
 
 
 class VirtualIPTranslation(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):

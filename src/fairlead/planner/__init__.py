@@ -9,7 +9,8 @@ agent, which follows what others decided.
 
 from fairlead.planner.compile import compile_l2, compile_l4, delta_l2, delta_l4
 from fairlead.planner.compile_bgp import compile_bgp, delta_bgp, diff_bgp
-from fairlead.planner.diff import diff_l2, diff_l4
+from fairlead.planner.compile_upnp import compile_upnp, delta_upnp
+from fairlead.planner.diff import diff_l2, diff_l4, diff_upnp
 from fairlead.planner.differences import PlanChange, differences
 from fairlead.planner.explain import Candidate, Explanation, explain
 from fairlead.planner.guard import GuardRefusal, guard
@@ -28,14 +29,17 @@ __all__ = [
     "compile_dhcp",
     "compile_l2",
     "compile_l4",
+    "compile_upnp",
     "delta_bgp",
     "delta_dhcp",
     "delta_l2",
     "delta_l4",
+    "delta_upnp",
     "diff_bgp",
     "diff_dhcp",
     "diff_l2",
     "diff_l4",
+    "diff_upnp",
     "differences",
     "every_verdict",
     "explain",

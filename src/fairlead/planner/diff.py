@@ -1,6 +1,7 @@
 """Desired against observed, as tables: what to create, to change and to delete."""
 
 from fairlead.model.desired import L2Changes, L2Desired, L4Changes, L4Desired, L4Key, L4Listener
+from fairlead.model.forward import Forwarding, ForwardKey, UpnpChanges, UpnpDesired
 
 
 def diff_l4(desired: L4Desired, observed: L4Desired) -> L4Changes:
@@ -29,3 +30,14 @@ def diff_l2(desired: L2Desired, observed: L2Desired) -> L2Changes:
         probe=added & desired.fresh,
         places={address: name for address, name in places.items() if address in added},
     )
+
+
+def diff_upnp(desired: UpnpDesired, observed: UpnpDesired) -> UpnpChanges:
+    """The ports to open, or to renew, and those to close; what other engines keep up stays."""
+    rows: dict[ForwardKey, Forwarding | None] = {
+        key: row for key, row in desired.forwards.items() if observed.forwards.get(key) != row
+    }
+    over = observed.forwards.keys() - desired.forwards.keys()
+    handed = over & desired.elsewhere
+    rows.update(dict.fromkeys(over - handed))
+    return UpnpChanges(rows, frozenset(handed))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Claim, Pool
 from fairlead.model.dhcp import LeaseOrder
+from fairlead.model.forward import FORWARDED
 from fairlead.model.ledger import EXTERNAL, Assignment, Holding
 from fairlead.model.names import Ref
 from fairlead.model.objects import Announce
@@ -122,6 +123,7 @@ def _listeners(claim: Claim) -> tuple[Listener, ...]:
             local=claim.local,
             pods=p.pods,
             via=claim.via,
+            forward=claim.forward if p.protocol in FORWARDED else None,
         )
         for p in claim.listeners
     )

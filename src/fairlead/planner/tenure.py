@@ -50,6 +50,15 @@ def _accepts(sight: Sight, rows: Mapping[str, Row], name: str, other: str) -> bo
     return row is None or other in row.links
 
 
+def cut_off(sight: Sight) -> frozenset[str]:
+    """Engines of this side that somebody else of it may not hear: the cable between them is broken,
+    in one direction at least."""
+    here, rows = side(sight), fresh(sight)
+    return frozenset(
+        name for name in here & rows.keys() if not here - {name, *rows[name].links} <= {sight.me}
+    )
+
+
 def serving(sight: Sight) -> frozenset[str]:
     """The engines of this side that may hold VIPs: this one, and those that spoke so lately that
     their switch may be on, unless they said that they have let go."""

@@ -100,7 +100,7 @@ def _service(plan: Plan, ref: Ref, spoken: Verdict) -> ServiceEntry:
         state=spoken.state.value,
         reason=code,
         message=text,
-        addresses=_texts(spoken.addresses),
+        addresses=_texts((*spoken.addresses, *spoken.external)),
         hostname=spoken.hostname,
     )
 

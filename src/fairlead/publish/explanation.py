@@ -15,6 +15,7 @@ from fairlead.planner import Candidate, explain
 from fairlead.planner.explain import why_address
 from fairlead.planner.verdicts import verdict
 from fairlead.publish.document import sentence
+from fairlead.publish.forwards import shown
 from fairlead.publish.leases import LeaseEntry, lease_entries, leases_table
 from fairlead.publish.tables import table
 
@@ -38,8 +39,8 @@ class CandidateEntry(Struct, frozen=True, gc=False):
 class ExplanationEntry(Struct, frozen=True, gc=False, rename={"conflicts": "with"}):
     """One object. ``members``: the objects that share its VIP, itself included. ``warnings`` do not
     change the state. ``state`` is empty for what asks for nothing, such as a pool or a free
-    address. ``holders``: the engines that have its address, as their agents report. ``leases``:
-    what DHCP servers gave.
+    address. ``holders``: the engines that have its address, as their agents report. ``forwards``:
+    its ports on the network's gateway. ``leases``: what DHCP servers gave.
     """
 
     object: str
@@ -53,6 +54,7 @@ class ExplanationEntry(Struct, frozen=True, gc=False, rename={"conflicts": "with
     conflicts: list[str] = []
     members: list[str] = []
     holders: list[str] = []
+    forwards: list[str] = []
     candidates: list[CandidateEntry] = []
     leases: list[LeaseEntry] = []
 
@@ -77,6 +79,7 @@ def explanation(plan: Plan, ref: Ref, holders: Holders = NO_HOLDERS) -> Explanat
         conflicts=sorted(map(str, spoken.reason.conflicts)) if spoken.reason else [],
         members=sorted(map(str, found.members)),
         holders=_holding(spoken.addresses, holders),
+        forwards=[shown(one) for one in spoken.forwards],
         candidates=[_candidate(candidate) for candidate in found.candidates],
         leases=_leases(plan, ref),
     )
@@ -185,5 +188,6 @@ def _facts(entry: ExplanationEntry) -> Iterator[tuple[str, str]]:
         "Group": entry.group,
         "Members": ", ".join(entry.members),
         "Held by": ", ".join(entry.holders),
+        "Forwarded": ", ".join(entry.forwards),
     }
     return ((name, value) for name, value in facts.items() if value)

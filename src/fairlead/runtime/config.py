@@ -22,6 +22,8 @@ KUBE_VIP = {
     "lb_class_name": "loadBalancerClassName",
     "lb_class_only": "loadBalancerClassOnly",
     "lb_class_legacy_handling": "loadBalancerClassLegacyHandling",
+    "enable_upnp": "enableUPNP",
+    "enableUPNP": "enableUPNP",
 }
 """kube-vip's variables, and the keys that they set."""
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -63,7 +65,7 @@ def config_of(text: str, where: str, defaults: Mapping[str, Any]) -> Config:
 def variables() -> dict[str, str]:
     """Environment variable -> the key that it sets; a later one wins over an earlier one."""
     keys = [field.encode_name for field in msgspec.structs.fields(Config)]
-    return KUBE_VIP | {PREFIX + re.sub(r"([A-Z])", r"_\1", key).upper(): key for key in keys}
+    return KUBE_VIP | {PREFIX + re.sub(r"([A-Z]+)", r"_\1", key).upper(): key for key in keys}
 
 
 def _file(path: Path) -> dict[str, Any]:

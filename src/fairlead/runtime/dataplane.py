@@ -4,26 +4,32 @@
 same, and is here. Where somebody else serves (``dataplane: none``), there is nothing in it.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from fairlead.drivers.l2 import Conflict
 from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.plan import Plan
-from fairlead.model.verdict import Code
+from fairlead.model.verdict import Code, Forward
+from fairlead.runtime.closing import PATIENCE, Closing
 from fairlead.runtime.health import DriverHealth
-from fairlead.runtime.lanes import Addresses, BgpLane, DhcpLane, L2Lane, L4Lane, Target
-from fairlead.runtime.planes import Leaser, Planes, Speaker, failures_of
+from fairlead.runtime.lanes import Addresses, BgpLane, DhcpLane, L2Lane, L4Lane, Target, UpnpLane
+from fairlead.runtime.planes import Leaser, Opener, Planes, Speaker, failures_of
 from fairlead.runtime.reconcile import ROUND_SHARE, AnyReconciler, Reconciler, Surroundings
 from fairlead.runtime.verdicts import Impediment
+
+GATEWAY_SHARE = 2
+"""Asking a gateway may take one part in so many of the time: it is mostly waiting."""
 
 
 class Rounds(NamedTuple):
     """How often to compare with what is really there: every so many seconds, and with one part in
-    ``share`` of the time at most."""
+    ``share`` of the time at most. ``gateway``: how often to ask the network's gateway."""
 
     every: float = 5.0
     share: int = ROUND_SHARE
+    gateway: float = 30.0
 
 
 class DataPlane:
@@ -44,6 +50,8 @@ class DataPlane:
     ) -> None:
         self._engine, self._planes = engine, planes
         self._progress, self._health = progress, health
+        self._closing = Closing(lambda: self.forwards)
+        self._behind: tuple[AnyReconciler, ...] = ()
         self.loops: tuple[AnyReconciler, ...] = ()
         if planes is not None:
             self._wire(planes, known, rounds or Rounds(), lane)
@@ -68,12 +76,14 @@ class DataPlane:
                 self._engine,
                 known=known,
                 contested=lambda: {one.address for one in planes.l2.conflicts()},
+                closing=self._closing.waiting,
             ),
             planes.l2,
             Surroundings(
                 other=lambda: self._l4.in_place,
-                progress=lambda: self._moved(self._l4),
+                progress=lambda: self._moved(self._l4, *self._behind),
                 health=self._health,
+                news=planes.links,
             ),
             every=rounds.every,
             share=rounds.share,
@@ -82,7 +92,9 @@ class DataPlane:
         if planes.bgp is not None:
             self._announcers = (self._l2, self._routed(planes.bgp, rounds))
         leases = (self._leasing(planes.dhcp, rounds),) if planes.dhcp is not None else ()
-        self.loops = (self._l4, *self._announcers, *leases)
+        opened = (self._opener(planes.upnp, rounds),) if planes.upnp is not None else ()
+        self._behind = opened
+        self.loops = (self._l4, *self._announcers, *leases, *opened)
 
     def _routed(self, speaker: Speaker, rounds: Rounds) -> AnyReconciler:
         return Reconciler(
@@ -90,7 +102,7 @@ class DataPlane:
             speaker,
             Surroundings(
                 other=lambda: self._l4.in_place,
-                progress=lambda: self._moved(self._l4),
+                progress=lambda: self._moved(self._l4, *self._behind),
                 health=self._health,
                 disturbed=speaker.disturbed,
             ),
@@ -107,6 +119,17 @@ class DataPlane:
             share=rounds.share,
         )
 
+    def _opener(self, opener: Opener, rounds: Rounds) -> AnyReconciler:
+        return Reconciler(
+            UpnpLane(self._engine),
+            opener,
+            Surroundings(
+                other=self._elsewhere, progress=lambda: self._moved(self._l2), health=self._health
+            ),
+            every=rounds.gateway,
+            share=GATEWAY_SHARE,
+        )
+
     def _elsewhere(self) -> Addresses | None:
         """The addresses that are announced in any way; None when that is not known."""
         if any(loop.in_place is None for loop in self._announcers):
@@ -115,6 +138,8 @@ class DataPlane:
 
     def offer(self, target: Target) -> None:
         """Make this true from now on."""
+        if self._behind and self._closing.follow(target.plan):
+            asyncio.get_running_loop().call_later(PATIENCE, self._l2.nudge)
         for loop in self.loops:
             loop.offer(target)
 
@@ -135,6 +160,12 @@ class DataPlane:
         return tuple(loop.health for loop in self.loops if loop.health is not None)
 
     @property
+    def serving(self) -> tuple[DriverHealth, ...]:
+        """The same of those without which VIPs are not served."""
+        behind = {loop.name for loop in self._behind}
+        return tuple(health for health in self.healths if health.name not in behind)
+
+    @property
     def in_place(self) -> set[IPAddress]:
         """The addresses that this host has on its LANs; do not change it."""
         return (self._l2.in_place if self.loops else None) or set()
@@ -149,18 +180,29 @@ class DataPlane:
         return set().union(*found)
 
     @property
+    def announcers(self) -> tuple[AnyReconciler, ...]:
+        """The loops that tell networks of addresses."""
+        return self._announcers if self.loops else ()
+
+    @property
+    def forwards(self) -> tuple[Forward, ...]:
+        """What became of each port that is to be open on the gateway."""
+        opener = self._planes.upnp if self._planes is not None else None
+        return opener.forwards() if opener is not None else ()
+
+    @property
     def listening(self) -> set[IPAddress] | None:
         """The addresses whose listeners are in place; None while that is not known."""
         return self._l4.in_place if self.loops else None
 
     @property
     def settled(self) -> bool:
-        """Whether everything that was offered is in place."""
-        return all(loop.settled for loop in self.loops)
+        """Whether everything that was offered is in place; the gateway may take its time."""
+        return all(loop.settled for loop in self.loops if loop not in self._behind)
 
     def impediments(self, plan: Plan) -> tuple[Impediment, ...]:
         """Why addresses that this host should have are not in place."""
-        failing = [health for health in self.healths if not health.ok]
+        failing = [health for health in self.serving if not health.ok]
         planes = self._planes
         conflicts = {one.address: one for one in planes.l2.conflicts()} if planes else {}
         if not failing and not conflicts:

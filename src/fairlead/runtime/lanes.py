@@ -6,8 +6,11 @@ what may be made now and what waits for the other::
 
     l4        add listeners, addresses ───┐              ┌── remove addresses that were let go
     l2, bgp                               └── take, let go ┘
+    upnp                                        └── open on the gateway, close
 
-Removals by ``l2`` and ``bgp`` never wait, nor do changes on addresses that stay. What an address in
+Removals by ``l2`` and ``bgp`` never wait, but for a moment in which ports are closed
+(:mod:`fairlead.runtime.closing`), nor do changes on addresses that stay. Nothing else waits for
+``upnp``, whose gateway may be slow or gone. What an address in
 ``spared`` has is never removed: its objects could not be read, or the guard keeps it.
 """
 
@@ -28,20 +31,24 @@ from fairlead.model.desired import (
     L4Changes,
     L4Desired,
 )
+from fairlead.model.forward import UpnpChanges, UpnpDesired
 from fairlead.model.plan import Plan
 from fairlead.planner import (
     compile_bgp,
     compile_dhcp,
     compile_l2,
     compile_l4,
+    compile_upnp,
     delta_bgp,
     delta_dhcp,
     delta_l2,
     delta_l4,
+    delta_upnp,
     diff_bgp,
     diff_dhcp,
     diff_l2,
     diff_l4,
+    diff_upnp,
 )
 
 Desired = TypeVar("Desired")
@@ -172,15 +179,22 @@ class L2Lane(Lane[L2Desired, L2Changes]):
 
     ``known``: what this host was seen to hold, and has not let go since. Any other address is
     probed before it is taken, because somebody else may use it by now. ``contested`` are the
-    addresses that somebody else was found to use: wanted, but not in place.
+    addresses that somebody else was found to use: wanted, but not in place. ``closing``: those that
+    are not to be let go just yet.
     """
 
     def __init__(
-        self, engine: str, *, known: Iterable[IPAddress], contested: Callable[[], Addresses]
+        self,
+        engine: str,
+        *,
+        known: Iterable[IPAddress],
+        contested: Callable[[], Addresses],
+        closing: Callable[[], Addresses] = frozenset,
     ) -> None:
         super().__init__(engine)
         self._known = set(known)
         self._contested = contested
+        self._closing = closing
 
     def contested(self) -> Addresses:
         return frozenset(self._contested())
@@ -212,9 +226,10 @@ class L2Lane(Lane[L2Desired, L2Changes]):
         waits = changes.added - ready
         here = _among(changes.places, ready)
         there = _among(changes.places, waits)
+        closing = changes.removed & self._closing() if changes.removed else NONE
         return Split(
-            L2Changes(ready, changes.removed - spared, probe & ready, here),
-            L2Changes(waits, NONE, probe & waits, there) if waits else None,
+            L2Changes(ready, changes.removed - spared - closing, probe & ready, here),
+            L2Changes(waits, closing, probe & waits, there) if waits or closing else None,
         )
 
     def addresses(self, state: L2Desired) -> frozenset[IPAddress]:
@@ -334,4 +349,50 @@ class DhcpLane(Lane[DhcpDesired, DhcpChanges]):
         return NONE, NONE
 
     def doubtful(self, changes: DhcpChanges) -> tuple[Addresses, Addresses]:
+        return NONE, NONE
+
+
+class UpnpLane(Lane[UpnpDesired, UpnpChanges]):
+    """Ports on the gateway: ``other`` are the addresses that this host announces. A port is opened
+    once its address is there: a gateway in secure mode hears only the address itself."""
+
+    def compile(self, plan: Plan) -> UpnpDesired:
+        return compile_upnp(plan, self.engine)
+
+    def delta(self, before: Plan, after: Plan) -> UpnpChanges:
+        return delta_upnp(before, after, self.engine)
+
+    def diff(self, desired: UpnpDesired, observed: UpnpDesired) -> UpnpChanges:
+        return diff_upnp(desired, observed)
+
+    def combine(self, older: UpnpChanges, newer: UpnpChanges) -> UpnpChanges:
+        rows = {k: row for k, row in older.forwards.items() if k not in newer.handed}
+        handed = (older.handed - newer.forwards.keys()) | newer.handed
+        return UpnpChanges({**rows, **newer.forwards}, handed)
+
+    def split(
+        self, changes: UpnpChanges, *, other: Addresses | None, spared: frozenset[IPAddress]
+    ) -> Split[UpnpChanges]:
+        ready = NONE if other is UNKNOWN else other
+        now = {
+            key: row
+            for key, row in changes.forwards.items()
+            if (key.client not in spared if row is None else key.client in ready)
+        }
+        later = {
+            key: row
+            for key, row in changes.forwards.items()
+            if row is not None and key.client not in ready
+        }
+        return Split(UpnpChanges(now, changes.handed), UpnpChanges(later) if later else None)
+
+    def addresses(self, state: UpnpDesired) -> frozenset[IPAddress]:
+        """Those that ports lead to, and the one where they are reached."""
+        outside = () if state.external is None else (state.external,)
+        return frozenset((*(key.client for key in state.forwards), *outside))
+
+    def moved(self, changes: UpnpChanges) -> tuple[Addresses, Addresses]:
+        return {key.client for key, row in changes.forwards.items() if row is not None}, NONE
+
+    def doubtful(self, changes: UpnpChanges) -> tuple[Addresses, Addresses]:
         return NONE, NONE

@@ -25,6 +25,7 @@ from fairlead.model.plan import Plan
 from fairlead.model.verdict import State
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change, World
+from fairlead.planner import every_verdict
 from fairlead.planner.serve import serve
 from fairlead.publish.kube.status import addresses_shown
 from fairlead.publish.kube.virtualips import holdings_of, homes_of
@@ -36,6 +37,7 @@ from fairlead.runtime.controller.serve import CONFIG_DEFAULTS
 from fairlead.runtime.controller.split import split
 from fairlead.runtime.lease import Lease
 from fairlead.runtime.pipeline import Refused
+from fairlead.runtime.verdicts import overlaid
 from fairlead.sources.kube import ApiClient, ApiError, KubeSource, Pace, Watch
 from fairlead.sources.kube.once import read_once
 from fairlead.sources.kube.resources import CONFIG_MAPS, LEASES
@@ -164,13 +166,19 @@ class Live:
         return Sight(
             world=step.world,
             ledger=ledger,
-            plan=self._held(step.plan),
+            plan=self._opened(self._held(step.plan)),
             since=dict(_ages(objects)),
             unpublished=tuple(_unpublished(step.plan, ledger)),
             refused=step.refused,
             reports={one.name: one.spec for one in self._published.every(Engine)},
             holders={a: held.of(a) for a in held.all()},
         )
+
+    def _opened(self, plan: Plan) -> Plan:
+        """The plan with what is open on gateways, as agents report."""
+        openings = self._seen.openings
+        found = (openings.of(plan, said) for said in every_verdict(plan))
+        return overlaid(plan, (), (one for ports in found for one in ports))
 
     def _held(self, plan: Plan) -> Plan:
         """The plan with the engines that hold what is published: as agents report, else as they

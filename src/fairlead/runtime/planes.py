@@ -3,6 +3,7 @@ contract.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -10,6 +11,7 @@ from fairlead.drivers.base import Driver, DriverError
 from fairlead.drivers.bgp import BgpDriver, BgpError, House
 from fairlead.drivers.dhcp import DhcpDriver
 from fairlead.drivers.l2 import Conflict, L2Driver, L2Error
+from fairlead.drivers.l2.links import Links
 from fairlead.drivers.l2.probe import ProbeTiming
 from fairlead.drivers.nft.driver import NftDriver
 from fairlead.model.addresses import IPAddress
@@ -25,6 +27,9 @@ from fairlead.model.desired import (
     L4Desired,
 )
 from fairlead.model.dhcp import Leased, LeaseKey
+from fairlead.model.forward import UpnpChanges, UpnpDesired
+from fairlead.model.verdict import Forward
+from fairlead.runtime.reconcile import News
 from fairlead.runtime.secrets import mounted
 
 
@@ -64,23 +69,37 @@ class Leaser(Driver[DhcpDesired, DhcpChanges], Protocol):
         ...
 
 
+class Opener(Driver[UpnpDesired, UpnpChanges], Protocol):
+    """A driver of ports on the network's gateway."""
+
+    def forwards(self) -> tuple[Forward, ...]:
+        """What became of each port that is wanted."""
+        ...
+
+
 class Planes(NamedTuple):
     """The drivers of one engine. ``bgp``: None where nothing is routed, ``dhcp``: where no address
-    comes from a DHCP server. ``disturbed``: a cheap look
-    whether somebody meddled with ``l4``. ``close``: frees what the drivers use in this process; the
-    data planes stay as they are."""
+    comes from a DHCP server, ``upnp``: where no gateway is asked for anything. ``disturbed``: a
+    cheap look whether somebody meddled with ``l4``. ``links``: opens what tells that interfaces of
+    ``l2`` changed. ``close``: frees what the drivers use in this process; the data planes stay as
+    they are."""
 
     l4: Driver[L4Desired, L4Changes]
     l2: Announcer
     bgp: Speaker | None = None
     dhcp: Leaser | None = None
+    upnp: Opener | None = None
     disturbed: Callable[[], bool] | None = None
+    links: Callable[[], News] | None = None
     close: Callable[[], None] = lambda: None
 
 
-def kernel_planes(config: Config, fence: Path | None = None) -> Planes | None:
+def kernel_planes(
+    config: Config, engine: str, *, fence: Path | None = None, hands_over: bool = False
+) -> Planes | None:
     """nftables, addresses and FRR in the network namespace of this process; None where somebody
-    else serves. ``fence``: the directory of a fence, whose bfdd FRR uses then."""
+    else serves. ``engine``: its name. ``fence``: the directory of a fence, whose bfdd FRR uses
+    then. ``hands_over``: other engines go on when this one stops."""
     if config.dataplane == "none":
         return None
     ours = config.dataplane == "nft"
@@ -96,7 +115,17 @@ def kernel_planes(config: Config, fence: Path | None = None) -> Planes | None:
         bgp.close()
         dhcp.close()
 
-    return Planes(nft, l2, bgp, dhcp, disturbed=nft.disturbed, close=close)
+    upnp = opener(config, engine, hands_over) if config.enable_upnp else None
+    return Planes(nft, l2, bgp, dhcp, upnp, disturbed=nft.disturbed, links=Links, close=close)
+
+
+def opener(config: Config, engine: str, hands_over: bool) -> Opener:
+    """UPnP on the LANs of this host."""
+    # its library takes 10 MB, which only those pay who use it
+    from fairlead.drivers.upnp import UpnpDriver, lan_gateways
+
+    search = partial(lan_gateways, interfaces=config.interfaces or None)
+    return UpnpDriver(engine, search=search, hands_over=hands_over)
 
 
 def _speaker(config: Config, fence: Path | None) -> BgpDriver:

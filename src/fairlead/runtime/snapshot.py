@@ -20,10 +20,12 @@ from fairlead.model.addresses import IPAddress, canonical, parse_address
 from fairlead.model.config import Config
 from fairlead.model.kube import KubeObject
 from fairlead.model.names import Ref
+from fairlead.model.objects import EngineForward
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import Code, Reason
 from fairlead.model.world import Change, World
 from fairlead.planner import plan as plan_of
+from fairlead.publish.forwards import read as forward_of
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lock import writer_of
 from fairlead.runtime.shelter import sheltered
@@ -47,7 +49,8 @@ class Held(Struct, frozen=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The file. Addresses are text here: this is an edge.
 
-    ``in_place``: the addresses this host had on its LANs. ``objects``: kind -> the objects.
+    ``in_place``: the addresses this host had on its LANs. ``forwards``: its ports on the
+    gateway. ``objects``: kind -> the objects.
     ``unusable``: objects that cannot be used, and why.
     """
 
@@ -60,6 +63,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     drivers: tuple[DriverHealth, ...] = ()
     in_place: tuple[str, ...] = ()
     impediments: tuple[tuple[str, Code, str], ...] = ()
+    forwards: tuple[EngineForward, ...] = ()
     held: Held | None = None
     sheltering: bool = False
     unusable: tuple[tuple[Ref, Reason], ...] = ()
@@ -89,9 +93,10 @@ def read(directory: Path) -> Running | None:
         impediments = [Impediment(parse_address(a), code, m) for a, code, m in snapshot.impediments]
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise _unreadable(directory / FILE, error) from None
+    forwards = [one for one in map(forward_of, snapshot.forwards) if one is not None]
     claims, ledger = translate(world, None), LedgerStore.read(directory)
     plan = plan_of(sheltered(claims, ledger) if snapshot.sheltering else claims, ledger, None)
-    return Running(snapshot, world, overlaid(plan, impediments), writer_of(directory))
+    return Running(snapshot, world, overlaid(plan, impediments, forwards), writer_of(directory))
 
 
 def load(directory: Path) -> Snapshot | None:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from fairlead.model.addresses import canonical
 from fairlead.model.config import Config
+from fairlead.publish.forwards import written
 from fairlead.runtime import snapshot
 from fairlead.runtime.dataplane import DataPlane
 from fairlead.runtime.health import DriverHealth
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from msgspec import Raw
 
     from fairlead.model.names import Ref
+    from fairlead.model.verdict import Forward
     from fairlead.model.world import World
 
 PAUSE = 0.2
@@ -64,6 +66,7 @@ class Status:
         self._refs: set[Ref] | None = set()
         self._ledger: DriverHealth | None = None
         self._impediments: tuple[Impediment, ...] = ()
+        self._forwards: tuple[Forward, ...] = ()
         self._encoded: tuple[World, dict[str, Raw]] | None = None
         self._written: Snapshot | None = None
         self._unwritable = ""
@@ -120,9 +123,11 @@ class Status:
         self._refs = set()
         plan, before = step.plan, self._impediments
         self._impediments = await undisturbed(self._dataplane.impediments, plan)
-        if before or self._impediments:
-            plan = overlaid(plan, self._impediments)
+        ports, self._forwards = self._forwards, self._dataplane.forwards
+        if before or self._impediments or ports or self._forwards:
+            plan = overlaid(plan, self._impediments, self._forwards)
             concern = concerned(plan, (*before, *self._impediments))
+            concern |= {one.service for one in (*ports, *self._forwards)}
             refs = None if refs is None else refs | concern
         changes = await undisturbed(self._news.about, plan, refs)
         if changes:
@@ -169,6 +174,7 @@ class Status:
             drivers=(*((self._ledger,) if self._ledger else ()), *self._dataplane.healths),
             in_place=snapshot.texts(self._dataplane.in_place),
             impediments=tuple((canonical(a), code, why) for a, code, why in self._impediments),
+            forwards=tuple(map(written, self._forwards)),
             held=held
             and Held(
                 held.withheld, tuple(map(canonical, held.addresses)), held.token, held.message

@@ -11,12 +11,12 @@ as it is: the next start finds it and goes on.
 
 import asyncio
 import shutil
-import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -30,6 +30,7 @@ from fairlead.runtime.pipeline import Pipeline, Refused, Step
 from fairlead.runtime.planes import Planes, kernel_planes
 from fairlead.runtime.reconcile import undisturbed
 from fairlead.runtime.report import Reporter, Started, Stopped
+from fairlead.runtime.signals import stopped_by_signals
 from fairlead.runtime.snapshot import known_addresses, last
 from fairlead.runtime.status import Status
 from fairlead.runtime.store import LedgerStore
@@ -37,7 +38,6 @@ from fairlead.sources.collection import settle, uncollected
 from fairlead.sources.files import Batch, FileSource, follow
 
 STATE = Path("/var/lib/fairlead")
-STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +64,19 @@ async def up(
     options: UpOptions,
     *,
     report: Reporter,
-    planes: Callable[[Config], Planes | None] = kernel_planes,
+    planes: Callable[[Config], Planes | None] | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; 0, or 1 when not everything could be withdrawn.
 
     Raises :class:`~fairlead.runtime.lock.StateError` when the state directory cannot be used.
     """
     stop = asyncio.Event()
-    with _state(options) as directory, LedgerStore.open(directory) as store, _signals(stop):
-        drivers = planes(options.config)
+    with (
+        _state(options) as directory,
+        LedgerStore.open(directory) as store,
+        stopped_by_signals(stop),
+    ):
+        drivers = (planes or partial(kernel_planes, engine=options.host))(options.config)
         try:
             run = _Run(options, store, drivers, report)
             await run.until(stop)
@@ -114,7 +118,7 @@ class _Run:
             options.host,
             planes,
             known=known,
-            rounds=Rounds(every=options.every),
+            rounds=Rounds(every=options.every, gateway=options.config.upnp_refresh_seconds),
             progress=lambda: self._status.touch(),
             health=self._health,
         )
@@ -212,15 +216,3 @@ def _state(options: UpOptions) -> Iterator[Path]:
     finally:
         if not options.keep:
             shutil.rmtree(directory)
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in STOPS:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in STOPS:
-            loop.remove_signal_handler(number)

@@ -15,8 +15,9 @@ from fairlead.model.claim import DEFAULT_SPACE
 from fairlead.model.ledger import Spot
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Plan
-from fairlead.model.verdict import Code, Reason, State, Verdict
+from fairlead.model.verdict import Code, Forward, Reason, State, Verdict
 from fairlead.planner import verdict
+from fairlead.publish.forwards import by_service, with_forwards
 
 
 class Impediment(NamedTuple):
@@ -35,15 +36,23 @@ class VerdictChange(NamedTuple):
     after: Verdict | None
 
 
-def overlaid(plan: Plan, impediments: Iterable[Impediment]) -> Plan:
-    """The plan with the impediments on the verdicts of the members concerned."""
+def overlaid(
+    plan: Plan, impediments: Iterable[Impediment], forwards: Iterable[Forward] = ()
+) -> Plan:
+    """The plan with the impediments, and the ports on a gateway, on the verdicts of the members
+    concerned."""
     outcomes = plan.outcomes.mutate()
+    for ref, ports in by_service(forwards).items():
+        for key in plan.groups_of.get(ref, ()):
+            mine = outcomes[key]
+            said = (with_forwards(v, ports) if v.ref == ref else v for v in mine.verdicts)
+            outcomes[key] = replace(mine, verdicts=tuple(said))
     for impediment in impediments:
         for key in _groups_of(plan, impediment.address):
             outcome = outcomes.get(key)
             if outcome is not None:
-                said = tuple(_impeded(verdict, impediment) for verdict in outcome.verdicts)
-                outcomes[key] = replace(outcome, verdicts=said)
+                impeded = tuple(_impeded(verdict, impediment) for verdict in outcome.verdicts)
+                outcomes[key] = replace(outcome, verdicts=impeded)
     return replace(plan, outcomes=outcomes.finish())
 
 

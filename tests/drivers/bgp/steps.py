@@ -100,6 +100,8 @@ BROKEN: dict[str, tuple[str, ...]] = {
     ),
     "redistribution": ("router bgp 5000", "address-family ipv4 unicast", "redistribute connected"),
     "another router id": ("router bgp 5000", "bgp router-id 1.1.1.1"),
+    "patience with sessions": ("router bgp 5000", "coalesce-time 500"),
+    "no word of patience": ("router bgp 5000", "no coalesce-time 0"),
     "the import check": ("router bgp 5000", "bgp network import-check"),
     "the group of a range is gone": ("router bgp 5000", "no neighbor fairlead-a.range peer-group"),
     "the import filter is gone": ("no route-map fairlead-none",),

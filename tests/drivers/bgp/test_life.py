@@ -168,6 +168,19 @@ def test_vips_that_come_and_go_flap_nothing(site: Site) -> None:
     assert _session(site) == before
 
 
+def test_a_vip_that_goes_just_after_the_session_came_is_withdrawn(site: Site) -> None:
+    """FRR holds back what is announced in the first second of a session, and forgets there what
+    was announced and is gone again, unless it is told not to wait."""
+    for number in (1, 2, 3):
+        engine = site.engine(number)
+        engine.converge(replace(DESIRED, routes={}))
+        site.established(number)
+        engine.call(engine.driver.apply, BgpChanges(routes={VIP: PLAIN}))
+        site.reached(VIP, number)
+        engine.call(engine.driver.apply, BgpChanges(routes={VIP: None}))
+        site.reached(VIP)
+
+
 def test_a_router_that_restarts_hears_everything_again(
     site: Site, pair: tuple[Engine, Engine]
 ) -> None:

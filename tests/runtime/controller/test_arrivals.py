@@ -13,7 +13,11 @@ WEB = service("web")
 SHOWN = replace(
     WEB, status=ServiceStatus(LoadBalancerStatus((LoadBalancerIngress(ip="192.0.2.1"),)))
 )
-LONG_AGO = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
+
+
+def long_ago() -> str:
+    """90 seconds ago, whenever that is asked."""
+    return (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
 
 
 def test_what_comes_is_timed_from_its_arrival_whatever_its_creation_says() -> None:
@@ -23,12 +27,12 @@ def test_what_comes_is_timed_from_its_arrival_whatever_its_creation_says() -> No
     arrivals.note(
         added(replace(WEB, spec=replace(WEB.spec, external_traffic_policy="Local"))), 99.9
     )
-    assert arrivals.served(WEB.ref, LONG_AGO) == 1.0
+    assert arrivals.served(WEB.ref, long_ago()) == 1.0
     assert len(arrivals) == 0
 
 
 def test_what_was_there_before_is_timed_from_its_creation() -> None:
-    assert 89 < Arrivals().served(WEB.ref, LONG_AGO) < 120
+    assert 89 < Arrivals().served(WEB.ref, long_ago()) < 120
 
 
 def test_a_clock_that_is_behind_makes_no_negative_time() -> None:

@@ -115,6 +115,7 @@ def test_what_a_status_shows_is_read_leniently() -> None:
         LoadBalancerIngress(hostname="lb.example.com"),
         LoadBalancerIngress(ip="nonsense"),
         LoadBalancerIngress(ip="fd00::1"),
+        LoadBalancerIngress(ip="80.81.90.2", ip_mode="Proxy"),  # a gateway's
     )
     one = Service(Metadata("web"), ServiceSpec(), ServiceStatus(LoadBalancerStatus(entries)))
     said = shown_by(one)

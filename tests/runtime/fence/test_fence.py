@@ -64,16 +64,31 @@ def test_one_broken_cable_between_two_engines_moves_nothing(three: Cell) -> None
 
 def test_a_fence_that_is_killed_and_back_within_two_seconds_moves_nothing(three: Cell) -> None:
     mine = [vip for vip in three.vips if three.order(vip)[0] == "engine-2"]
-    with Holders(three.hosts["client"], mine) as seen:
-        time.sleep(0.2)
-        three.signal("engine-2", signal.SIGKILL)
-        killed = seen.now()
-        three.fences["engine-2"].wait()
-        time.sleep(0.3)
-        three.start("engine-2")
-        time.sleep(2.5)
-    assert {seen.holder(vip) for vip in mine} == {three.hosts["engine-2"].mac()}
-    assert max(seen.outage(vip, since=killed) for vip in mine) < SLACK
+    own = three.hosts["engine-2"].mac()
+    for _ in range(5):
+        with Holders(three.hosts["client"], mine) as seen:
+            time.sleep(0.2)
+            killed = seen.now()
+            away = restart(three, "engine-2")
+            time.sleep(1.0)
+        if away < 1.8:
+            break
+        wait_for(three.at_home, timeout=20)
+    else:
+        pytest.skip(f"five times, a fence took {away:.1f} s to start: this machine is too busy")
+    assert {mac for vip in mine for mac in seen.holders(vip, since=killed)} == {own}
+    assert max(seen.outage(vip, since=killed) for vip in mine) < 0.2 + SLACK / 3
+
+
+def restart(three: Cell, name: str) -> float:
+    """Kill a fence and start it again; the seconds until it rules again."""
+    before = len(three.log(name))
+    three.signal(name, signal.SIGKILL)
+    three.fences[name].wait()
+    began = time.monotonic()
+    three.start(name)
+    wait_for(lambda: '"rightful": true' in three.log(name)[before:])
+    return time.monotonic() - began
 
 
 def test_a_fence_that_hangs_goes_dark_and_another_one_takes_over(three: Cell) -> None:

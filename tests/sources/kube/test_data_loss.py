@@ -27,6 +27,7 @@ def test_an_empty_etcd(ahead: bool) -> None:
                     await writer.edit("a", port)
             async with following(client, watch(SERVICES, namespace="default")) as seen:
                 await seen.synced()
+                await seen.until(lambda: "kubernetes" in seen.ports("default"))
                 before = seen.ports("default")
                 proxy.refuse()
                 await asyncio.to_thread(lose_everything, plane)

@@ -31,7 +31,10 @@ def demo(
     ] = False,
     failover: Annotated[
         bool,
-        typer.Option("--failover", help="Engines that fail: a crash, a killed agent, a drain."),
+        typer.Option(
+            "--failover",
+            help="Engines that fail: a crash, a killed agent, a drain; a VIP scaled out by BGP.",
+        ),
     ] = False,
     lan: Annotated[
         bool,

@@ -17,6 +17,7 @@ from fairlead.dialects.slices import nodes_of
 from fairlead.dialects.view import View
 from fairlead.model.addresses import IPNetwork, parse_network
 from fairlead.model.claim import Backend, Via
+from fairlead.model.forward import FORWARDED
 from fairlead.model.names import Protocol, Ref
 from fairlead.model.plan import Listener
 from fairlead.model.verdict import Code, Reason
@@ -53,7 +54,14 @@ class Join:
         for entry in found.values():
             if entry.local:
                 self._confine(entry)
+        if any(entry.forward is not None for entry in found.values()):
+            return tuple(self._passed(found[key]) for key in sorted(found))
         return _bare(tuple(sorted(found)))
+
+    def _passed(self, entry: VirtualIPListener) -> Listener:
+        """One whose backends are somebody else's, and whose port is open on the gateway."""
+        ref = self._service(entry) or NOWHERE
+        return Listener(entry.protocol, entry.port, ref, (), forward=_forward(entry))
 
     def nodes(self) -> Nodes:
         """Where the Local Services of all listeners so far have ready endpoints. One that shares
@@ -94,6 +102,7 @@ class Join:
             local=entry.local,
             pods=pods if ranges is not None else (),
             via=entry.via,
+            forward=_forward(entry),
         )
 
     def _look_up(self, ref: Ref, via: Via) -> Traffic | None:
@@ -129,6 +138,10 @@ class Join:
 
     def _doubt(self, reason: Reason) -> None:
         self.doubts[reason] = None
+
+
+def _forward(entry: VirtualIPListener) -> int | None:
+    return entry.forward if entry.protocol in FORWARDED else None
 
 
 def service_hint(ref: Ref) -> Hint:

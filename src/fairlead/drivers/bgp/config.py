@@ -131,6 +131,8 @@ def slot(line: str) -> tuple[str, ...]:
             return ("neighbor", who, what)
         case ["network", network, *_]:
             return ("network", network)
+        case ["coalesce-time", _]:
+            return ("coalesce-time",)
         case ["bgp", "router-id", _]:
             return ("bgp", "router-id")
         case ["bgp", "graceful-restart" | "route-map" as what, timer, _]:

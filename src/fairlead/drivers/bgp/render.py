@@ -146,12 +146,15 @@ def _communities(communities: Iterable[Community], how: str) -> list[str]:
 
 
 def _speaking(speaker: BgpSpeaker) -> Section:
+    """Without the last line FRR 8.4 collects for a second what a new session is to hear, looks
+    then at what there is, and never withdraws what was announced meanwhile and is gone."""
     return (
         f"bgp router-id {speaker.router_id}",
         "no bgp default ipv4-unicast",
         f"bgp graceful-restart restart-time {RESTART_SECONDS}",
         "bgp graceful-restart preserve-fw-state",
         "no bgp network import-check",
+        "coalesce-time 0",
     )
 
 

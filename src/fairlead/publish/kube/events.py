@@ -8,6 +8,7 @@ from fairlead.model.names import Ref
 from fairlead.publish.kube.status import Said
 
 COMPONENT = "fairlead-controller"
+Kind = Literal["Normal", "Warning"]
 
 
 def event_of(ref: Ref, uid: str, said: Said, *, name: str, now: str) -> bytes:
@@ -21,7 +22,7 @@ def event(
     uid: str,
     told: tuple[str, str],
     *,
-    kind: Literal["Normal", "Warning"],
+    kind: Kind,
     name: str,
     now: str,
 ) -> bytes:

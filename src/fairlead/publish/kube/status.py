@@ -27,10 +27,18 @@ STATUS = {State.SERVED: "True", State.PENDING: "False", State.REJECTED: "False"}
 
 
 class Ingress(NamedTuple):
-    """One entry of ``status.loadBalancer.ingress``, as far as Fairlead writes it."""
+    """One entry of ``status.loadBalancer.ingress``, as far as Fairlead writes it. ``proxy``: the
+    address is not the Service's own but a gateway's, so nodes must not take its traffic
+    (``ipMode: Proxy``)."""
 
     ip: str
     hostname: str = ""
+    proxy: bool = False
+
+    @property
+    def mode(self) -> str:
+        """The ipMode."""
+        return "Proxy" if self.proxy else "VIP"
 
 
 class Said(NamedTuple):
@@ -61,7 +69,7 @@ def said_of(plan: Plan, verdict: Verdict | None, ports_with_ip: bool = True) -> 
         return NOTHING
     reason = verdict.reason
     warning = reason or (verdict.warnings[0] if verdict.warnings else None)
-    text = message(plan, warning) if warning else "served at " + _listed(verdict.addresses)
+    text = message(plan, warning) if warning else _where(verdict)
     return Said(
         ingress=_ingress(verdict) if ports_with_ip else (),
         status=STATUS[verdict.state],
@@ -71,12 +79,19 @@ def said_of(plan: Plan, verdict: Verdict | None, ports_with_ip: bool = True) -> 
     )
 
 
+def _where(verdict: Verdict) -> str:
+    text = "served at " + _listed(verdict.addresses)
+    outside = verdict.external
+    return f"{text}, and at {_listed(outside)} through the gateway" if outside else text
+
+
 def _listed(addresses: Sequence[IPAddress]) -> str:
     return ", ".join(map(canonical, addresses))
 
 
 def _ingress(verdict: Verdict) -> tuple[Ingress, ...]:
-    return tuple(Ingress(canonical(a), verdict.hostname) for a in verdict.addresses)
+    own = (Ingress(canonical(a), verdict.hostname) for a in verdict.addresses)
+    return (*own, *(Ingress(canonical(a), proxy=True) for a in verdict.external))
 
 
 def shown_by(service: Service) -> Said:
@@ -86,16 +101,18 @@ def shown_by(service: Service) -> Said:
         return NOTHING
     entries = (status.load_balancer.ingress if status.load_balancer else None) or ()
     own = next((c for c in status.conditions or () if c.type == CONDITION), None)
-    ingress = tuple(Ingress(entry.ip, entry.hostname) for entry in entries)
+    ingress = tuple(Ingress(e.ip, e.hostname, e.ip_mode == "Proxy") for e in entries)
     if own is None:
         return Said(ingress)
     return Said(ingress, own.status, own.reason, own.message, own.last_transition_time)
 
 
 def addresses_shown(said: Said) -> tuple[IPAddress, ...]:
-    """The addresses of a status; what is none is passed over."""
+    """The addresses of a status that are the Service's own; what is none is passed over."""
     found = []
     for entry in said.ingress:
+        if entry.proxy:
+            continue
         try:
             found.append(parse_address(entry.ip))
         except ValueError:
@@ -121,7 +138,7 @@ def body_of(ref: Ref, said: Said, *, uid: str, version: str, now: str) -> bytes:
         meta["resourceVersion"] = version
     status: dict[str, Any] = {}
     if said.ingress:
-        entries = [_Entry(e.ip, e.hostname, "VIP") for e in said.ingress]
+        entries = [_Entry(e.ip, e.hostname, e.mode) for e in said.ingress]
         status["loadBalancer"] = {"ingress": entries}
     if said.status:
         status["conditions"] = [

@@ -107,6 +107,7 @@ def _listener(entry: Listener) -> VirtualIPListener:
         local=entry.local,
         affinity_seconds=entry.affinity_seconds,
         source_ranges=tuple(map(str, entry.source_ranges)),
+        forward=entry.forward,
     )
 
 

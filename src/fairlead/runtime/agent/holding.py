@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fairlead.model.objects import Engine, EngineSpec
+from fairlead.model.objects import Engine, EngineForward, EngineSpec
 from fairlead.sources.kube import ApiClient, ApiError, Unreachable
 from fairlead.sources.kube.resources import ENGINES
 
@@ -23,6 +23,10 @@ MOST = 4096
 """Addresses that are listed; the count is right in any case."""
 
 
+MOST_FORWARDS = 1024
+"""Ports on the gateway that are listed; no gateway for homes has room for so many."""
+
+
 class Holding(NamedTuple):
     """What an engine has to say. Addresses are text, sorted."""
 
@@ -30,6 +34,7 @@ class Holding(NamedTuple):
     side: tuple[str, ...] = ()
     rightful: bool = True
     problems: tuple[str, ...] = ()
+    forwards: tuple[EngineForward, ...] = ()
 
 
 async def publish(
@@ -76,6 +81,7 @@ def body_of(engine: str, holding: Holding) -> bytes:
         side=holding.side,
         rightful=holding.rightful,
         problems=holding.problems,
+        forwards=holding.forwards[:MOST_FORWARDS],
     )
     whole = {
         "apiVersion": "fairlead.dev/v1alpha1",

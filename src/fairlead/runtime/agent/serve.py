@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from fairlead.model.config import Config
 from fairlead.model.dhcp import Leased
-from fairlead.runtime.agent.agent import Agent, AgentOptions
+from fairlead.publish.forwards import written
+from fairlead.runtime.agent.agent import ROUNDS, Agent, AgentOptions
 from fairlead.runtime.agent.fencing import Fencing
 from fairlead.runtime.agent.files import FileBatches
 from fairlead.runtime.agent.holding import Holding, once_each, publish
@@ -69,7 +70,12 @@ async def agent(
     lock = _locked(options.state)
     drivers = None
     try:
-        make = planes or partial(kernel_planes, fence=options.fence)
+        make = planes or partial(
+            kernel_planes,
+            engine=options.engine,
+            fence=options.fence,
+            hands_over=options.access is not None,
+        )
         drivers = make(options.config)
         with stopped_by_signals(stop):
             return await _Process(options, drivers, report).run(stop)
@@ -97,7 +103,7 @@ class _Process:
         if options.fence is not None and planes is not None:
             partition = options.config.partition
             self._fence = Fencing(options.fence, options.engine, partition=partition)
-            planes = planes._replace(l2=self._fence.announcer)
+            planes = planes._replace(l2=self._fence.announcer, links=None)
         self._options, self._planes, self._report = options, planes, report
         self._metrics, self._lag = AgentMetrics(), Lag()
         self._metrics.loop_lag.set_function(lambda: self._lag.worst)
@@ -158,6 +164,7 @@ class _Process:
                 keep=own.keep,
                 alone=alone,
                 needed=needed(own.config),
+                rounds=ROUNDS._replace(gateway=own.config.upnp_refresh_seconds),
             ),
             source=source,
             planes=self._planes,
@@ -176,15 +183,17 @@ class _Process:
         return once_each(said)
 
     async def _publish(self, client: ApiClient, served: Agent) -> None:
+        plane = served.dataplane
         announced: set[IPAddress] = set()
         held: tuple[str, ...] = ()
 
         def holding() -> Holding:
             nonlocal announced, held
-            now = served.dataplane.announced
+            now = plane.announced
             if now != announced:  # to put thousands into words each time would cost a core's 5 %
                 announced, held = set(now), texts(now)
-            return self._fence.holding(held) if self._fence is not None else Holding(held)
+            whole = self._fence.holding(held) if self._fence is not None else Holding(held)
+            return whole._replace(forwards=tuple(map(written, plane.forwards)))
 
         await publish(client, self._options.engine, holding, self._said("engine report"))
 
@@ -234,5 +243,5 @@ def readiness(served: Agent) -> list[Check]:
     source = "" if served.live else "goes by the cache" if known else "nothing was read yet"
     return [
         Check("read", known, "; ".join([*([source] if source else []), *served.lacks])),
-        *(Check(health.name, health.ok, health.error) for health in served.dataplane.healths),
+        *(Check(health.name, health.ok, health.error) for health in served.dataplane.serving),
     ]

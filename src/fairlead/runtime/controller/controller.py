@@ -201,8 +201,9 @@ class Controller:
         self._answer(parts)
 
     def _moved(self, addresses: set[str]) -> None:
-        """Somebody else holds these."""
+        """Somebody else holds these; and what is open on gateways may have changed."""
         plan = self._publisher.plan
+        self.work.add(self._seen.openings.news(addresses))
         self._homes.look(addresses, plan)
         if self._hosts.wanted:
             known = (self._seen.vips.get(name) for name in names_of(addresses))

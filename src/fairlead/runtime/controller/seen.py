@@ -22,6 +22,7 @@ from fairlead.publish.kube.status import Said, shown_by
 from fairlead.publish.kube.virtualips import members_of
 from fairlead.runtime.controller.holders import Holders
 from fairlead.runtime.controller.leases import Leases
+from fairlead.runtime.controller.openings import Openings
 
 CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
 """The finalizer that cloud controllers put on Services; one that is gone leaves it behind."""
@@ -120,7 +121,8 @@ class SeenObject(Struct, frozen=True, gc=False):
 class Seen:
     """The tables, and their inverse: which objects a group has. ``apart``: the VirtualIPs that the
     World knows of, because they are reservations, or cannot be read. ``holders``: who holds what,
-    which concerns nobody's plan. ``leases``: what is asked of DHCP servers."""
+    which concerns nobody's plan. ``leases``: what is asked of DHCP servers;
+    ``openings``: what is open on gateways."""
 
     def __init__(self) -> None:
         self.vips: dict[str, SeenVip] = {}
@@ -129,6 +131,7 @@ class Seen:
         self.names: dict[GroupKey, tuple[str, ...]] = {}
         self.apart: set[str] = set()
         self.holders = Holders()
+        self.openings = Openings(self.holders)
         self.leases = Leases()
         self._writing: dict[str, bytes | None] = {}
         self._saying: dict[Ref, Said] = {}

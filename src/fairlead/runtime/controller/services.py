@@ -12,10 +12,12 @@ from fairlead.model.kube import Service
 from fairlead.model.names import Ref
 from fairlead.model.plan import Plan
 from fairlead.planner import verdict
+from fairlead.publish.forwards import with_forwards
 from fairlead.publish.kube import status
-from fairlead.publish.kube.events import event, event_of
+from fairlead.publish.kube.events import Kind, event, event_of
 from fairlead.publish.kube.status import MANAGER, Ingress, Said
 from fairlead.runtime.controller.api import APPLY, MERGE, ApiError
+from fairlead.runtime.controller.opened import Opened
 from fairlead.runtime.controller.seen import CLEANUP, Seen, SeenService, seen_service
 from fairlead.runtime.controller.writing import Later, Writer, version_in
 
@@ -43,17 +45,25 @@ class Services:
     ) -> None:
         self._writer, self._seen = writer, seen
         self._addressed, self._told = addressed, told
+        self._opened = Opened()
 
     async def write(self, ref: Ref, plan: Plan) -> None:
         """Make a Service say what the plan says of it."""
         for attempt in range(ATTEMPTS):
             seen = self._seen.services.get(ref)
             if seen is None:
+                self._opened.forget(ref)
                 return
             if seen.deleting:
+                self._opened.forget(ref)
                 await self._let_go(ref, seen)
                 return
-            said = status.said_of(plan, verdict(plan, ref))
+            found = verdict(plan, ref)
+            ports = self._seen.openings.of(plan, found) if found is not None else ()
+            said = status.said_of(plan, with_forwards(found, ports) if found is not None else None)
+            for happened in self._opened.news(ref, ports, known=said.same(seen.said)):
+                reason, text, warning, once = happened
+                await self.note(ref, reason, text, warning=warning, once=once)
             if said.same(seen.said) or not (said.status or seen.ours):
                 return
             if not attempt:
@@ -150,16 +160,21 @@ class Services:
         name = f"{ref.name}.{mark.hexdigest()}"
         await self._tell(ref, event_of(ref, seen.uid, said, name=name, now=now_text()))
 
-    async def note(self, ref: Ref, reason: str, message: str) -> None:
-        """A Normal Event: something happened that is as it should be."""
+    async def note(
+        self, ref: Ref, reason: str, message: str, *, warning: bool = False, once: bool = False
+    ) -> None:
+        """An Event: something happened, which is as it should be unless it is a ``warning``.
+        ``once``: the same again is no other one, as long as Events last."""
         seen = self._seen.services.get(ref)
         if seen is None or seen.deleting:
             return
         now = now_text()
-        mark = blake2b(f"{seen.uid} {reason} {message} {now}".encode(), digest_size=8)
+        when = "" if once else now
+        mark = blake2b(f"{seen.uid} {reason} {message} {when}".encode(), digest_size=8)
         name = f"{ref.name}.{mark.hexdigest()}"
         told = (reason, message)
-        await self._tell(ref, event(ref, seen.uid, told, kind="Normal", name=name, now=now))
+        kind: Kind = "Warning" if warning else "Normal"
+        await self._tell(ref, event(ref, seen.uid, told, kind=kind, name=name, now=now))
 
     async def _tell(self, ref: Ref, body: bytes) -> None:
         try:
@@ -181,7 +196,8 @@ def _left(answer: bytes) -> tuple[Ingress, ...]:
 
 def _ingress_body(seen: SeenService, rest: Sequence[Ingress]) -> bytes:
     meta = {"uid": seen.uid, "resourceVersion": seen.version}
-    entries = [{name: text for name, text in entry._asdict().items() if text} for entry in rest]
+    whole = ({"ip": e.ip, "hostname": e.hostname, "ipMode": e.mode if e.ip else ""} for e in rest)
+    entries = [{name: text for name, text in entry.items() if text} for entry in whole]
     balancer = {"ingress": entries or None}
     return msgspec.json.encode({"metadata": meta, "status": {"loadBalancer": balancer}})
 

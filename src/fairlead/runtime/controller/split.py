@@ -42,6 +42,7 @@ def split(changes: Iterable[Change], explicit: frozenset[Ref], seen: Seen) -> Pa
                 _vip(change, one, seen, parts)
             case Engine() as one:
                 seen.holders.take(one.name, one)
+                seen.openings.take(one.name, one)
             case Service() as one:
                 _service(change, one, seen, parts)
             case AddressLease() as one:
@@ -115,6 +116,7 @@ def _gone(change: Change, seen: Seen, parts: Parts) -> None:
     kind, _, name = change.ref
     if kind == Engine.KIND:
         seen.holders.take(name, None)
+        seen.openings.take(name, None)
         return
     if kind == VirtualIP.KIND:
         before = seen.drop_vip(name)

@@ -9,6 +9,8 @@ message and are matched as numbers, because nft 1.0.6 has no name for them.
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
+import msgspec
+
 from fairlead.drivers.base import DriverError
 from fairlead.model.addresses import IPAddress
 
@@ -68,6 +70,14 @@ class Switch:
         self._nft.run(_TABLES)
         self._held, self._installed = frozenset(), True
 
+    def on(self) -> bool:
+        """Whether it lasts yet, by whomever it was refreshed. No table, no switch: false."""
+        try:
+            listed = self._nft.run(f"list set {_set(ARP, ALIVE)}\n", json=True)
+        except DriverError:
+            return False
+        return any("elem" in entry.get("set", ()) for entry in _entries(listed))
+
     def hold(self, addresses: Collection[IPAddress]) -> None:
         """Gate exactly these."""
         now = frozenset(addresses)
@@ -106,6 +116,11 @@ def _refresh() -> str:
         lines += [f"add element {where} {element}", f"delete element {where} {{ 1 }}"]
         lines.append(f"add element {where} {element}")
     return "\n".join(lines) + "\n"
+
+
+def _entries(listed: bytes) -> list[dict[str, dict[str, object]]]:
+    entries: list[dict[str, dict[str, object]]] = msgspec.json.decode(listed)["nftables"]
+    return entries
 
 
 def _set(table: str, name: str) -> str:

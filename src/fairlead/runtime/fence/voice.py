@@ -1,7 +1,8 @@
 """What fences tell each other: one datagram, ten times a second and at once when something changed.
 
 Each carries the newest row of everybody its sender knows of, so that news travels around a broken
-cable, and the sender's own word about its berths. With a key, datagrams are authenticated
+cable, and the sender's own word about its berths; the words of others only where somebody alive may
+not have heard them. With a key, datagrams are authenticated
 (HMAC-SHA256); what does not fit is dropped. Ages instead of times: clocks are not compared.
 """
 
@@ -34,13 +35,16 @@ class Said(Struct, frozen=True, array_like=True):
 
 class Message(Struct, frozen=True, array_like=True):
     """One datagram. ``life`` and ``number`` order the messages of one sender: a restarted one
-    counts from one again, in a later life."""
+    counts from one again, in a later life. ``words``: what others said, with their rows.
+    ``blind``: its bfdd has ended, and is not back yet."""
 
     sender: str
     life: int
     number: int
     rows: dict[str, Said]
     word: Word
+    words: dict[str, Word] = {}
+    blind: bool = False
 
 
 _DECODER = msgspec.msgpack.Decoder(Message)
