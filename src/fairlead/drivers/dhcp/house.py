@@ -139,6 +139,7 @@ class House:
             client, exchange, wish=row.requested, tell=lambda leased: self._heard(key, leased)
         )
         task = asyncio.create_task(session.run(_terms(known)))
+        task.add_done_callback(_noticed)
         self._held[key] = Held(row, parent, session, task)
 
     async def _exchange(self, key: LeaseKey, row: DhcpRow, parent: Parent) -> Exchange:
@@ -169,6 +170,13 @@ class House:
             await self._finish(held, give_back=False)
         for port in self._ports.values():
             await port.close()
+
+
+def _noticed(task: asyncio.Task[None]) -> None:
+    """A session ends by a fault alone (its interface went away); the next full round finds that it
+    does not run, and starts it anew."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _terms(known: Leased | None) -> Terms | None:

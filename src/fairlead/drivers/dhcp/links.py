@@ -8,6 +8,7 @@ import errno
 from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from ipaddress import ip_address, ip_interface
+from re import fullmatch
 from typing import Any, NamedTuple
 
 from pyroute2 import IPRoute, NetlinkError
@@ -95,11 +96,11 @@ class Links:
             try:
                 route.link(
                     "add", ifname=name, kind="macvlan", link=parent.number, address=mac,
-                    macvlan_mode="private", IFLA_IFALIAS=ALIAS + key.name,
+                    macvlan_mode="private",
                 )  # fmt: skip
                 number = route.link_lookup(ifname=name)[0]
                 _silence(route, number)
-                route.link("set", index=number, arp=False)
+                route.link("set", index=number, arp=False, ifalias=ALIAS + key.name)
                 route.link("set", index=number, state="up")
             except NetlinkError as error:
                 self._remove(route, name)
@@ -138,7 +139,9 @@ def _silence(route: Any, number: int) -> None:
 def _ours(route: Any) -> Iterator[Macvlan]:
     for link in route.get_links():
         name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS") or ""
-        if name.startswith(PREFIX) and alias.startswith(ALIAS):
+        info = link.get_attr("IFLA_LINKINFO")
+        kind = info.get_attr("IFLA_INFO_KIND") if info is not None else ""
+        if kind == "macvlan" and fullmatch(PREFIX + "[0-9a-f]{10}", name):
             mac, parent = link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_LINK") or 0
             yield Macvlan(name, alias.removeprefix(ALIAS), mac, parent)
 
