@@ -76,10 +76,8 @@ def _crashes(site: Site, server: DhcpServer) -> Iterator[Figure]:
     (mac,) = (one.mac for one in server.leases() if one.address == address)
     unchanged, heard = 0, 0
     for _ in range(CRASHES):
-        site.held({address})
-        (holder,) = site.holders()[address]
+        holder = _resting(site, address)
         (other,) = site.nodes.keys() - {holder}
-        _settled(site, holder)
         site.nodes[holder].cut("lan", silently=True)
         _settled(site, other)
         listening = Listening(site.nodes[holder], mac)
@@ -93,14 +91,33 @@ def _crashes(site: Site, server: DhcpServer) -> Iterator[Figure]:
     site.kubectl("delete", "service", "stays")
 
 
+def _engine(site: Site) -> str:
+    (one,) = site.read("addressleases")["items"]
+    return str(one.get("status", {}).get("engine", ""))
+
+
+def _resting(site: Site, address: str) -> str:
+    """The engine that has address and lease, once that is one and stays one."""
+
+    def look() -> set[str]:
+        seen = {_engine(site)} | site.holders().get(address, {""})
+        time.sleep(0.5)
+        return seen | {_engine(site)} | site.holders().get(address, {""})
+
+    (name,) = site.until(
+        look, lambda seen: len(seen) == 1, expected="one engine has both", patience=LONGEST
+    )
+    return name
+
+
 def _settled(site: Site, engine: str) -> None:
     """Wait until that engine has said that it has the lease."""
-
-    def look() -> str:
-        (one,) = site.read("addressleases")["items"]
-        return str(one.get("status", {}).get("engine", ""))
-
-    site.until(look, lambda seen: seen == engine, expected=f"{engine} has it", patience=LONGEST)
+    site.until(
+        lambda: _engine(site),
+        lambda seen: seen == engine,
+        expected=f"{engine} has it",
+        patience=LONGEST,
+    )
 
 
 class Listening:
