@@ -60,6 +60,10 @@ class Leaser(Driver[DhcpDesired, DhcpChanges], Protocol):
         """Tell somebody, from any thread, what becomes of each lease."""
         ...
 
+    def hush(self, quiet: bool) -> None:
+        """Say nothing to anybody while ``quiet``; then go on."""
+        ...
+
     def leases(self) -> Mapping[LeaseKey, Leased]:
         """What is known of the leases of this engine."""
         ...

@@ -156,6 +156,31 @@ def test_two_that_hold_it_for_a_moment_are_one_client(
     assert given(server) == [str(lease.address)]
 
 
+def test_who_may_not_hold_vips_is_silent_and_goes_on_later(
+    server: DhcpServer, engines: tuple[Engine, Engine]
+) -> None:
+    """Cut off from the majority: whoever holds the VIP now is the client."""
+    first, second = engines
+    first.hold()
+    lease = first.bound()
+    first.host.call(first.driver.hush, True)
+    assert first.links() == []
+    assert first.host.call(first.driver.observe) == DhcpDesired({KEY: ROW})  # nothing to repair
+    with Ears(first.host) as former:
+        second.hold(lease)
+        second.bound()
+        second.drop(ended=False)
+    assert former.count == 0
+    told = len(first.told)
+    first.host.call(first.driver.hush, False)
+    until("its return", lambda: first.told[told:], bool)
+    assert first.bound().address == lease.address
+    assert given(server) == [str(lease.address)]
+    assert "DHCPRELEASE" not in server.said()
+    first.drop(ended=True)
+    becomes([], given, server)
+
+
 def test_a_crash_in_the_middle_of_an_exchange_leaves_one_lease(
     server: DhcpServer, engines: tuple[Engine, Engine]
 ) -> None:

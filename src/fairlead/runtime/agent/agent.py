@@ -70,6 +70,11 @@ class Fencing(Protocol):
         """Who it knows to be able; None while it does not say."""
         ...
 
+    @property
+    def rightful(self) -> bool:
+        """Whether this engine may hold VIPs at all."""
+        ...
+
     def prepare(self, plan: Plan, world: World, ready: set[IPAddress] | None) -> None:
         """Have it go by this plan. ``ready``: the VIPs whose listeners are in place; None: not
         known."""
@@ -140,7 +145,7 @@ class Agent:
         leases: LeaseTeller | None = None,
     ) -> None:
         self._fence, self._poked = fence, asyncio.Event()
-        self._leases = leases
+        self._leases, self._quiet = leases, False
         self._hearing = Hearing(planes.dhcp if planes is not None else None, self._poked.set)
         self.mine = Mine(options.engine)
         self._options, self._source, self._planes = options, source, planes
@@ -254,11 +259,22 @@ class Agent:
             await self._hear(news)
         if self._fence is None:
             return
+        await self._hush(not self._fence.rightful)
         started, before = monotonic(), self._followed
         now = await undisturbed(fenced, before, self._fence.able)
         self._followed = now
         if now.plan is not None and now.plan is not before.plan:
             self._spread(before, now, started=started, received_at=started)
+
+    async def _hush(self, quiet: bool) -> None:
+        """Who may not hold VIPs is no DHCP client: somebody else is, by the same name."""
+        if self._planes is None or self._planes.dhcp is None or quiet == self._quiet:
+            return
+        self._quiet = quiet
+        try:
+            await undisturbed(self._planes.dhcp.hush, quiet)
+        except DriverError as error:
+            self._say("leases", str(error))
 
     async def _hear(self, news: dict[LeaseKey, Leased]) -> None:
         """Go by it at once: an address whose lease ended is given up also while nobody else can be

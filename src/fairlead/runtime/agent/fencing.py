@@ -60,6 +60,11 @@ class Fencing:
         )
         return Holding(held, state.side, state.rightful, problems[:100])
 
+    @property
+    def rightful(self) -> bool:
+        """Whether this engine may hold VIPs, as far as the fence says anything."""
+        return self._state is None or self._state.rightful
+
     def use(self, record: Record) -> None:
         """Fetch the evidence that the fence asks for from the API."""
         self._record = record
