@@ -143,10 +143,12 @@ class DataPlane:
         for loop in self.loops:
             loop.offer(target)
 
-    async def withdraw(self) -> bool:
-        """Remove everything, after the loops have ended. Returns whether that worked."""
+    async def withdraw(self, *, listeners: bool = True) -> bool:
+        """Remove everything, after the loops have ended; without ``listeners`` all but these.
+        Returns whether that worked."""
         # one after the other: an address goes before its listeners
-        clean = [await loop.withdraw() for loop in reversed(self.loops)]
+        going = self.loops if listeners else self.loops[1:]
+        clean = [await loop.withdraw() for loop in reversed(going)]
         return all(clean)
 
     @property

@@ -84,6 +84,10 @@ class Fencing(Protocol):
         """Until cancelled; ``changed`` is called when :attr:`able` may differ."""
         ...
 
+    async def released(self) -> bool:
+        """Wait for it to hand over, if it is ending too; whether it holds nothing (any more)."""
+        ...
+
 
 class LeaseTeller(Protocol):
     """Tells whoever decides what became of leases (:mod:`fairlead.runtime.agent.leases`)."""
@@ -146,6 +150,7 @@ class Agent:
     ) -> None:
         self._fence, self._poked = fence, asyncio.Event()
         self._leases, self._quiet = leases, False
+        self._served_on = False
         self._hearing = Hearing(planes.dhcp if planes is not None else None, self._poked.set)
         self.mine = Mine(options.engine)
         self._options, self._source, self._planes = options, source, planes
@@ -202,6 +207,8 @@ class Agent:
             if self._fence is not None:
                 others.append(tasks.create_task(self._fence.run(self._poked.set)))
             await stop.wait()
+            if self._fence is not None and not self._options.keep:
+                self._served_on = not await self._fence.released()
             for loop in self.dataplane.loops:
                 loop.stop()
             for task in others:
@@ -209,8 +216,9 @@ class Agent:
             await asyncio.wait([*loops, *others])
 
     async def end(self) -> bool:
-        """Withdraw everything, unless it shall be kept. Returns whether that worked."""
-        clean = self._options.keep or await self.dataplane.withdraw()
+        """Withdraw everything, unless it shall be kept. Listeners stay where a fence goes on
+        without this agent: it holds their addresses. Returns whether that worked."""
+        clean = self._options.keep or await self.dataplane.withdraw(listeners=not self._served_on)
         await self._keeper.write()
         return clean
 
