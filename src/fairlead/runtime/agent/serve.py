@@ -206,7 +206,9 @@ class _Process:
             if now != announced:  # to put thousands into words each time would cost a core's 5 %
                 announced, held = set(now), texts(now)
             whole = self._fence.holding(held) if self._fence is not None else Holding(held)
-            return whole._replace(forwards=tuple(map(written, plane.forwards)))
+            rivals = sorted({f"{a} {mac} {name}" for a, mac, name in plane.rivals})
+            forwards = tuple(map(written, plane.forwards))
+            return whole._replace(forwards=forwards, rivals=tuple(rivals))
 
         await publish(client, self._options.engine, holding, self._said("engine report"))
 
