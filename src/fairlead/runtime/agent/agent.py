@@ -10,7 +10,7 @@ nothing moves when it comes back. What the cache does not explain stays as it is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,8 +133,8 @@ class AgentOptions:
 
 
 class Agent:
-    """One agent. ``confined`` is called once some VIP is Local, so that endpoints are to be
-    read."""
+    """One agent. ``confined`` is called once some VIP is Local, so that endpoints are to be read.
+    ``foreign``: the engine groups whose VIPs are not read."""
 
     def __init__(
         self,
@@ -145,6 +145,7 @@ class Agent:
         report: Reporter,
         meter: Meter,
         confined: Callable[[], None] = lambda: None,
+        foreign: Callable[[], Collection[str]] = tuple,
         fence: Fencing | None = None,
         leases: LeaseTeller | None = None,
     ) -> None:
@@ -156,7 +157,8 @@ class Agent:
         self._options, self._source, self._planes = options, source, planes
         self._report, self._meter = report, meter
         self._confined: Callable[[], None] | None = confined
-        self._intake = Intake(options.needed, patience=options.config.node_patience_seconds)
+        patience = options.config.node_patience_seconds
+        self._intake = Intake(options.needed, patience=patience, foreign=foreign)
         self._followed = Followed(World(config=options.config))
         self._spared = NONE
         self._standing_in = ""

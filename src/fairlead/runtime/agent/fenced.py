@@ -74,6 +74,12 @@ class FencedAnnouncer:
         """None of its own: what the fence found is in the failures."""
         return ()
 
+    def disputes(self) -> Collection[Conflict]:
+        """What the fence heard that somebody else uses as well."""
+        state = self._state
+        found = state.disputes if state is not None else ()
+        return tuple(Conflict(parse_address(text), mac, name) for text, mac, name in found)
+
     def _holds_nothing(self) -> bool:
         return self._state is None or not self._state.held
 

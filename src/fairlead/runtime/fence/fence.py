@@ -333,6 +333,10 @@ class Fence:
                 side=tuple(sorted(side)),
                 problems=self._problems(table),
                 claim=self._claim(sight),
+                disputes=tuple(
+                    (canonical(address), mac, name)
+                    for address, mac, name in self._holder.disputes()
+                ),
             )
         )
 

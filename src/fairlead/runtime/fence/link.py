@@ -38,7 +38,8 @@ class Claim(Struct, frozen=True):
 
 class State(Struct, frozen=True):
     """What a fence does. ``able``: who of the cell may hold VIPs, as it sees it. ``problems``: text
-    for people, by address; empty key: about all of them. ``claim``: what it asks its agent for."""
+    for people, by address; empty key: about all of them. ``claim``: what it asks its agent for.
+    ``disputes``: who uses a held address as well, each as (address, MAC, interface)."""
 
     held: tuple[str, ...] = ()
     rightful: bool = False
@@ -46,6 +47,7 @@ class State(Struct, frozen=True):
     side: tuple[str, ...] = ()
     problems: dict[str, str] = {}
     claim: Claim | None = None
+    disputes: tuple[tuple[str, str, str], ...] = ()
 
 
 class Host:
