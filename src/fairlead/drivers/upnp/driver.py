@@ -351,8 +351,9 @@ class UpnpDriver:
 
     # -- telling ---------------------------------------------------------------------------------
 
-    def _run(self, work: Coroutine[None, None, Result], seconds: float = BUDGET) -> Result:
+    def _run(self, work: Coroutine[None, None, Result], budget: float | None = None) -> Result:
         """Do it, within a time; whatever comes of it is told."""
+        seconds = BUDGET if budget is None else budget
         try:
             return asyncio.run(asyncio.wait_for(work, seconds))
         except TimeoutError:

@@ -8,6 +8,7 @@ Facts from the standards (Open Connectivity Foundation, gateway device DCPs)::
 """
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -37,6 +38,8 @@ LONGEST_PINHOLE = 86400
 NO_SUCH_INDEX, NO_SUCH_ENTRY, NO_SUCH_PINHOLE = 713, 714, 704
 CONFLICT, PERMANENT_ONLY, NOT_AUTHORISED = 718, 725, 606
 UNSUPPORTED = (401, 402, 501, 602)
+logging.getLogger("async_upnp_client").setLevel(logging.CRITICAL)
+# what it warns of is refused there, and told by us; its warnings hold what strangers wrote
 SHOWN = 80
 """Characters of a stranger's text that are shown."""
 
