@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.dialects.translate import translate
+from fairlead.model.claim import Claims
 from fairlead.model.config import Config
 from fairlead.model.forward import Forwarding, ForwardKey, UpnpDesired
 from fairlead.model.kube import Service
@@ -40,16 +41,17 @@ class Site:
     """A world that is edited, and the plans of it."""
 
     def __init__(self, host: str = "here") -> None:
-        self.world, self.claims, self.plan = World(config=CONFIG, host=host), None, Plan()
+        self.world, self.plan = World(config=CONFIG, host=host), Plan()
+        self.claims: Claims | None = None
         self.ledger = Ledger()
         self.before = self.plan
 
     def edit(self, name: str, one: Service | None) -> None:
         self.world = self.world.evolve([Change(Ref("Service", "default", name), one)])
-        self.claims = translate(self.world, self.claims)
+        claims = self.claims = translate(self.world, self.claims)
         self.before = self.plan
         previous = None if self.before.claims.revision == 0 else self.before
-        self.plan = plan(self.claims, self.ledger, previous)
+        self.plan = plan(claims, self.ledger, previous)
         self.ledger = self.plan.ledger
 
 

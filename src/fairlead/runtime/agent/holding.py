@@ -87,6 +87,7 @@ def body_of(engine: str, holding: Holding) -> bytes:
         "apiVersion": "fairlead.dev/v1alpha1",
         "kind": Engine.KIND,
         "metadata": {"name": engine},
-        "spec": spec,
+        # said also when it is 0: a spec that nobody says anything in any more is no object
+        "spec": {"count": 0, **msgspec.to_builtins(spec)},
     }
     return msgspec.json.encode(whole)
