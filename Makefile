@@ -3,7 +3,7 @@ ONLY ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: setup packages controlplane helm demo demo-kubernetes demo-failover test test-full check golden bench clean help
+.PHONY: setup packages controlplane helm demo demo-kubernetes demo-failover demo-lan test test-full check golden bench clean help
 
 setup: .venv/.project  ## Install what is missing: Debian packages, .venv, Fairlead itself
 
@@ -19,8 +19,11 @@ demo: setup  ## Show Fairlead at work on a network of namespaces (root)
 demo-kubernetes: controlplane  ## Show it on a Kubernetes cluster of namespaces, through kubectl (root)
 	@$(BIN)/fairlead demo --kubernetes
 
-demo-failover: setup  ## Watch engines fail: a crash, a killed agent, a drain (root)
+demo-failover: setup  ## Watch engines fail: a crash, a killed agent, a drain; a scale-out (root)
 	@$(BIN)/fairlead demo --failover
+
+demo-lan: controlplane  ## Watch a VIP that comes from the LAN's DHCP server (root)
+	@$(BIN)/fairlead demo --lan
 
 test: controlplane helm  ## Run the tests, the lab included (root)
 	@scripts/test -m "not slow"

@@ -23,11 +23,12 @@ BENCHES = (
     "ledger",
     "l2_driver",
     "bgp",
+    "failover",
     "kubernetes_start",
     "kubernetes_one",
 )
-LONG = ("kubernetes_restart", "kubernetes_agent")
-"""Benchmarks of 50 000 Services: they run when they are named, or with ``--full``."""
+LONG = ("failover_long", "kubernetes_restart", "kubernetes_agent")
+"""Those of 50 000 Services or many repetitions: run when they are named, or with ``--full``."""
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 

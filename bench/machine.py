@@ -3,8 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -23,10 +23,20 @@ class Others:
 def others(*pids: int) -> Iterator[Others]:
     """Measures during the block; the processes must live to its end, and this one counts as
     named."""
-    found = Others()
-    start, busy, own = time.monotonic(), _busy(), _own(pids)
+    yield from _watch(Others(), lambda: _own(pids))
+
+
+@contextmanager
+def strangers() -> Iterator[Others]:
+    """The same, with all that descends from this process counted as its own: the processes of a
+    lab may come and go meanwhile."""
+    yield from _watch(Others(), _family)
+
+
+def _watch(found: Others, own: Callable[[], float]) -> Iterator[Others]:
+    start, busy, before = time.monotonic(), _busy(), own()
     yield found
-    foreign = _busy() - busy - (_own(pids) - own)
+    foreign = _busy() - busy - (own() - before)
     cores = (os.cpu_count() or 1) * (time.monotonic() - start)
     found.percent = max(0.0, 100 * foreign / cores)
     if found.percent > MUCH:
@@ -50,6 +60,23 @@ def memory_mb(pid: int, what: str = "VmRSS") -> float:
 
 def _own(pids: Iterable[int]) -> float:
     return sum(map(cpu_seconds, {os.getpid(), *pids}))
+
+
+def _family() -> float:
+    """Of this process and its descendants, those that ended included."""
+    own, used = os.getpid(), 0.0
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # it has ended meanwhile
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1]), sum(map(int, fields[11:15])) / TICKS
+    for pid, (_, seconds) in parents.items():
+        ancestor = pid
+        while ancestor != own and ancestor in parents:
+            ancestor = parents[ancestor][0]
+        used += seconds if ancestor == own else 0.0
+    return used
 
 
 def _busy() -> float:

@@ -7,6 +7,7 @@ engines come, go and lose their backends.
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from fairlead.drivers.bgp import owner
 from fairlead.lab import Hosts, Topology
+from fairlead.lab.ecmp import Flows, Resilient, spread_by_ports
 from fairlead.lab.rhi import INTERFACES, PATIENT, ROUTER, engine_address, route_health
 from fairlead.lab.router import Router, from_cisco
 
@@ -25,6 +27,9 @@ pytestmark = pytest.mark.root
 
 VIP = "10.10.16.224"
 SETTING = "aviinfrasetting.ako.vmware.com/name"
+KEPT = "10.10.16.225"
+"""What the router sends by a resilient group of next hops."""
+ENGINES_WANTED = "fairlead.dev/engines"
 ENGINES = ("engine-1", "engine-2", "engine-3")
 
 
@@ -83,12 +88,17 @@ def site(scale: int) -> list[Manifest]:
     ]
 
 
-def hello() -> Manifest:
-    return service("hello", port(80), app="hello", annotations={SETTING: "critical.infra"})
+def hello(name: str = "hello", *, engines: int = 0) -> Manifest:
+    """A Service; `engines`: as `fairlead scale` says to write it."""
+    notes = {SETTING: "critical.infra"} | ({ENGINES_WANTED: str(engines)} if engines else {})
+    return service(name, port(80), app="hello", annotations=notes)
 
 
-def paths(router: Router) -> set[str]:
-    return router.next_hops(f"{VIP}/32")
+def paths(router: Router, vip: str = VIP) -> set[str]:
+    return router.next_hops(f"{vip}/32")
+
+
+ALL = frozenset(engine_address(number) for number in range(1, len(ENGINES) + 1))
 
 
 def via(*numbers: int) -> set[str]:
@@ -114,6 +124,64 @@ def test_an_ecmp_group_grows_and_shrinks(ups: list[Up], lab: Hosts, router: Rout
         answers = Counter(user.tcp(VIP) for _ in range(24))
         assert set(answers) == {"pod-a", "pod-b"}, answers
     assert all(VIP not in one.held() for one in ups)
+
+
+def test_a_vip_is_scaled_out_and_in_and_most_flows_stay(
+    ups: list[Up], lab: Hosts, router: Router, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 -> 2 -> 3 -> 2 engines, as `fairlead scale vip/NAME` asks for them. Flows that the router
+    sends to another engine end at once, by a reset; with a resilient group only those of an engine
+    that goes. (Linux keeps no account of a group of one, so from one to two engines it is none.)"""
+    folder = ups[0].folder
+    folder.put("pods", pod(lab["pod-a"], "hello"))
+    folder.put("site", *site(1))
+    folder.put("hello", hello(engines=1), hello("kept", engines=1))
+    for one in ups:
+        one.start()
+    until("one next hop", lambda: paths(router), lambda seen: len(seen) == 1)
+    until("one next hop", lambda: paths(router, KEPT), lambda seen: len(seen) == 1)
+    spread_by_ports(router.host)
+    resilient = Resilient(router.host, KEPT)
+    resilient.follow(paths(router, KEPT))
+    said = []
+    try:
+        client = lab["client"]
+        for vip in (VIP, KEPT):
+            becomes("pod-a", User(client).tcp, vip)
+        with Flows(client, VIP, count=40) as plain, Flows(client, KEPT, count=40) as kept:
+            for scale in (2, 3, 2):
+                before = kept.engines()
+                folder.put("hello", hello(engines=scale), hello("kept", engines=scale))
+                for vip in (VIP, KEPT):
+                    until("hops", lambda: learned(router, vip), lambda seen: len(seen) == scale)  # noqa: B023
+                hops = learned(router, KEPT)
+                resilient.follow(hops)
+                assert set(resilient.shares()) == hops
+                became = plain.ask(), kept.ask()
+                said.append(f"{scale} engines: {became[0].stayed:.0%}, {became[1].stayed:.0%}")
+                assert not became[0].silent + became[1].silent, "a flow hangs"
+                if len(before) > 1:
+                    assert became[1].reset.keys() <= {pod_side(h) for h in ALL - hops}, (
+                        "it need not"
+                    )
+                plain.refill()
+                kept.refill()
+            assert len(plain.engines()) == len(kept.engines()) == 2
+    finally:
+        resilient.remove()
+        with capsys.disabled():
+            print("", *said, sep="\n  ")
+
+
+def learned(router: Router, vip: str) -> set[str]:
+    """The next hops by BGP, whatever is installed beside."""
+    (routes,) = router.show(f"ip route {vip}/32").values()
+    return {hop["ip"] for one in routes if one["protocol"] == "bgp" for hop in one["nexthops"]}
+
+
+def pod_side(engine: str) -> str:
+    """The address by which pods see an engine."""
+    return f"10.244.0.{1 + int(ip_address(engine)) - int(ip_address(engine_address(1)))}"
 
 
 def test_an_engine_without_backends_withdraws(ups: list[Up], lab: Hosts, router: Router) -> None:

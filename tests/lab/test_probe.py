@@ -146,7 +146,7 @@ def test_translation_shows_for_tcp_udp_and_sctp(family: str, vip: str, pod: str)
         )
         inside = engine.spec.pods[0 if family == "ip" else 1].ip
         for ask in (tcp_ask, udp_ask, sctp_init):
-            answer = client.call(ask, vip, 80)
+            answer = client.call(ask, vip, 80, timeout=10.0)
             assert isinstance(answer, Answer), (ask, answer)
             assert str(answer.server) == f"{pod}:8080"
             assert answer.client.address == inside

@@ -39,6 +39,7 @@ class Cell:
         self.lag = lag
         self.tables = {name: table(name) for name in NAMES}
         self.own = dict.fromkeys(NAMES, Word())
+        self.aground: dict[str, frozenset[str]] = {}
         self.heard: dict[str, dict[str, Word]] = {name: {} for name in NAMES}
         self.post: list[tuple[int, str, str, Word]] = []
         self.held = {name: frozenset[IPAddress]() for name in NAMES}
@@ -55,7 +56,11 @@ class Cell:
 
     def _act(self, name: str) -> None:
         found = stand(
-            self.tables[name], sight(name), holds=self.own[name].holds, words=self.heard[name]
+            self.tables[name],
+            sight(name),
+            holds=self.own[name].holds,
+            words=self.heard[name],
+            aground=self.aground.get(name, NONE),
         )
         self.own[name], self.held[name] = found.word, found.addresses
         for other in CELL - {name}:
@@ -122,6 +127,51 @@ def test_who_leaves_hands_over_without_a_gap_and_returns_without_a_double(
             assert count[vip] <= 1 or len(leaving) > 1, "two had it"
     assert max(gaps.values()) <= 2 * max(lag.values()) + 2
     assert cell.holders() == at_home
+
+
+SOME = st.sets(st.sampled_from(sorted({berth.mark for berth in table("a").berths})))
+FALLS = st.dictionaries(st.sampled_from(NAMES), SOME, max_size=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(lag=LAGS, falls=FALLS, pause=st.integers(0, 6))
+def test_berths_go_where_there_is_ground_for_them_and_come_back(
+    lag: dict[tuple[str, str], int], falls: dict[str, set[str]], pause: int
+) -> None:
+    """Two engines at most lose interfaces, one after the other; and all are mended."""
+    cell = Cell(lag)
+    at_home = cell.holders()
+    marks = {vip: b.mark for b in table("a").berths for vip in b.addresses}
+    counts = []
+    for name, lost in falls.items():
+        cell.aground[name] = frozenset(lost)
+        counts += cell.run(pause)
+    counts += cell.run(40)
+    for vip, order in VIPS.items():
+        fit = [n for n in order if marks[vip] not in cell.aground.get(n, NONE)]
+        assert cell.holders()[vip] == {fit[0]}
+    cell.aground.clear()
+    counts += cell.run(40)
+    assert cell.holders() == at_home
+    for vip in VIPS:
+        doubles = sum(count[vip] > 1 for count in counts)
+        assert doubles <= 2 * max(lag.values()), "two had it for longer than a word takes"
+
+
+def test_where_nobody_has_ground_it_stays() -> None:
+    cell = Cell(dict.fromkeys(PAIRS, 1))
+    before = cell.holders()
+    every = frozenset(berth.mark for berth in table("a").berths)
+    cell.aground = dict.fromkeys(NAMES, every)
+    cell.run(20)
+    assert cell.holders() == before
+
+
+def test_a_vip_with_an_interface_of_its_own_is_another_berth() -> None:
+    vips = {ip_address("192.0.2.1"): "", ip_address("192.0.2.4"): "eth1"}
+    plain, placed = berths_of(((NAMES, 1, vip) for vip in vips), vips)
+    assert (plain.place, placed.place) == ("", "eth1")
+    assert plain.mark != placed.mark
 
 
 @settings(max_examples=30, deadline=None)

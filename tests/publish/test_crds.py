@@ -47,6 +47,7 @@ def test_there_is_one_definition_of_every_kind_by_name() -> None:
     names = [one["metadata"]["name"] for one in definitions()]
     assert names == sorted(names)
     assert names == [
+        "addressleases.fairlead.dev",
         "addresspools.fairlead.dev",
         "bgppeers.fairlead.dev",
         "enginegroups.fairlead.dev",

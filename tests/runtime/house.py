@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +77,26 @@ class Told:
         self.stops.append(event)
 
 
+class FakeLinks:
+    """Tells of a change whenever somebody rings."""
+
+    def __init__(self) -> None:
+        self._in, self._out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def ring(self) -> None:
+        os.write(self._out, b"!")
+
+    def fileno(self) -> int:
+        return self._in
+
+    def changed(self) -> bool:
+        return bool(os.read(self._in, 100))
+
+    def close(self) -> None:
+        os.close(self._in)
+        os.close(self._out)
+
+
 class House:
     """One host: a folder of manifests, a state directory, and a data plane that outlives ``up``."""
 
@@ -88,6 +108,7 @@ class House:
         self.told = Told()
         self.code: int | None = None
         self.closed = 0
+        self.links: Callable[[], FakeLinks] | None = None
 
     def write(self, text: str, name: str = "all.yaml") -> None:
         """Replace a manifest in one step, as editors do."""
@@ -115,7 +136,7 @@ class House:
 
     def planes(self) -> Planes:
         """What `up` drives."""
-        return Planes(self.nft, self.lan, close=self.close)
+        return Planes(self.nft, self.lan, links=self.links, close=self.close)
 
     def close(self) -> None:
         self.closed += 1

@@ -18,7 +18,7 @@ from fairlead.runtime.store import LedgerStore, StateInUse, StateUnreadable
 from fairlead.runtime.up import UpOptions, up
 
 from .engine import until
-from .house import POOL, House, Told, service, services
+from .house import POOL, FakeLinks, House, Told, service, services
 from .test_store import disk_full
 
 A, B = parse_address("192.0.2.10"), parse_address("192.0.2.11")
@@ -239,6 +239,27 @@ def test_an_address_in_foreign_use_is_told_on_its_members_and_served_when_free(
             house.lan.leave(A)
             await until(lambda: len(house.addresses) == 2)
             await until(lambda: house.told.verdict_of["s00"].state is State.SERVED)
+
+    asyncio.run(scenario())
+
+
+def test_an_interface_that_fails_or_is_mended_is_looked_at_at_once(tmp_path: Path) -> None:
+    """Not only in the next full round, which is an hour away."""
+
+    async def scenario() -> None:
+        house, links = House(tmp_path), FakeLinks()
+        house.links = lambda: links
+        house.write(POOL + services(1))
+        async with house.serving(every=3600.0):
+            await until(lambda: house.addresses == ["192.0.2.10"])
+            await until(lambda: house.told.verdict_of["s00"].code is Code.NO_READY_BACKEND)
+            house.lan.switch("eth0", up=False)
+            links.ring()
+            await until(lambda: house.told.verdict_of["s00"].code is Code.NO_READY_ENGINE)
+            house.lan.switch("eth0", up=True)
+            links.ring()
+            await until(lambda: house.told.verdict_of["s00"].code is Code.NO_READY_BACKEND)
+            assert house.addresses == ["192.0.2.10"]
 
     asyncio.run(scenario())
 

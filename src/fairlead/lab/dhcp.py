@@ -40,7 +40,8 @@ class Given(NamedTuple):
 
 class DhcpServer:
     """dnsmasq without DNS. ``pool``: first and last address. ``lease``: as dnsmasq writes times,
-    two minutes at least. ``renew`` and ``rebind``: seconds of options 58 and 59. ``options``: more
+    two minutes at least. ``renew`` and ``rebind``: seconds of options 58 and 59, of which dnsmasq
+    changes what is far apart. ``options``: more
     of its command line. LabUnavailable when dnsmasq is not installed."""
 
     def __init__(

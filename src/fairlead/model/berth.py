@@ -4,6 +4,7 @@ VIPs with the same candidates are one berth, so that a fence decides, and tells 
 handful of berths however many VIPs there are.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
@@ -16,11 +17,13 @@ from fairlead.model.cell import Partition
 
 class Berth(Struct, frozen=True, dict=True):
     """VIPs with the same ``order`` of candidates, of whom the first ``engines`` alive hold them.
-    One that is to leave them to the others is named once more at the end."""
+    One that is to leave them to the others is named once more at the end. ``place``: the interface
+    that is asked for; empty: the one whose subnet holds the address."""
 
     order: tuple[str, ...]
     addresses: frozenset[IPv4Address | IPv6Address]
     engines: int = 1
+    place: str = ""
 
     @cached_property
     def candidates(self) -> tuple[str, ...]:
@@ -37,10 +40,11 @@ class Berth(Struct, frozen=True, dict=True):
         """Its name among fences: what it is the same for, whatever VIPs it has at the moment, and
         whoever leaves."""
         text = f"{self.engines} {' '.join(self.candidates)}"
+        text += f" on {self.place}" if self.place else ""
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-class Table(Struct, frozen=True, kw_only=True):
+class Table(Struct, frozen=True, kw_only=True, dict=True):
     """Everything a fence must know to go on without its agent.
 
     ``peers``: the other engines of the cell, and the address each is reached at; ``address``: this
@@ -58,6 +62,11 @@ class Table(Struct, frozen=True, kw_only=True):
     def cell(self) -> frozenset[str]:
         """All engines of the cell."""
         return frozenset((self.me, *self.peers))
+
+    @cached_property
+    def places(self) -> Mapping[IPAddress, str]:
+        """All VIPs, each with the interface that is asked for."""
+        return {address: berth.place for berth in self.berths for address in berth.addresses}
 
     def addresses(self) -> frozenset[IPAddress]:
         """All VIPs."""

@@ -19,15 +19,18 @@ from fairlead.planner.order import Order, leaving_last
 
 Marks = frozenset[str]
 NONE: Marks = frozenset()
+NOWHERE: Mapping[IPAddress, str] = {}
 
 
 class Word(Struct, frozen=True):
     """What an engine says of its berths: those it ``holds``, those it ``wants`` by its own table,
-    and whether it is ``leaving``."""
+    and whether it is ``leaving``. ``aground``: those that nobody would hear of here, because an
+    interface is down."""
 
     holds: Marks = NONE
     wants: Marks = NONE
     leaving: bool = False
+    aground: Marks = NONE
 
 
 class Stand(Struct, frozen=True):
@@ -46,22 +49,25 @@ def stand(
     holds: Marks,
     words: Mapping[str, Word],
     leaving: bool = False,
+    aground: Marks = NONE,
 ) -> Stand:
-    """Decide. ``holds``: the berths that this engine has at present; ``words``: what the engines
-    of this side said last."""
+    """Decide. ``holds``: the berths that this engine has at present, ``aground``: those that nobody
+    would hear of here; ``words``: what the engines of this side said last."""
     if not tenure.may_hold(sight, partition=table.partition):
-        return Stand(Word(leaving=leaving), frozenset(), False)
+        return Stand(Word(leaving=leaving, aground=aground), frozenset(), False)
     able = tenure.serving(sight)
     leaving = leaving or any(sight.me in berth.leaving for berth in table.berths)
     going = {name for name, word in words.items() if word.leaving}
     going |= {sight.me} if leaving else set()
     others = {name: word for name, word in words.items() if name in able and name != sight.me}
-    wants = frozenset(b.mark for b in table.berths if sight.me in chosen(b, able, going))
+    fit = _Fitness(able, {sight.me: aground, **{n: word.aground for n, word in others.items()}})
+    next_ones = {b.mark: chosen(b, fit.of(b), going) for b in table.berths}
+    wants = frozenset(mark for mark, names in next_ones.items() if sight.me in names)
     keep = frozenset(
         b.mark
         for b in table.berths
         if b.mark in holds
-        and (b.mark in wants or _keeps(b, chosen(b, able, going), others, leaving=leaving))
+        and (b.mark in wants or _keeps(b, next_ones[b.mark], others, leaving=leaving))
     )
     unheard = able - others.keys() - {sight.me}
     take = frozenset(
@@ -71,10 +77,25 @@ def stand(
     )
     now = keep | take
     return Stand(
-        Word(now, wants, leaving),
+        Word(now, wants, leaving, aground),
         frozenset().union(*(b.addresses for b in table.berths if b.mark in now)),
         True,
     )
+
+
+class _Fitness:
+    """Who of the able may have a berth: not those who are aground with it, unless all are."""
+
+    def __init__(self, able: Marks, aground: Mapping[str, Marks]) -> None:
+        self._able = able
+        self._aground = {name: marks for name, marks in aground.items() if marks}
+
+    def of(self, berth: Berth) -> Marks:
+        """By name."""
+        without = {name for name, marks in self._aground.items() if berth.mark in marks}
+        if not without or without.issuperset(self._able.intersection(berth.candidates)):
+            return self._able
+        return self._able - without
 
 
 def chosen(berth: Berth, able: Collection[str], going: Collection[str]) -> tuple[str, ...]:
@@ -104,12 +125,15 @@ def leave(candidates: Order, leaving: Collection[str]) -> Order:
     return (*candidates, *(name for name in candidates if name in leaving))
 
 
-def berths_of(orders: Iterable[tuple[tuple[str, ...], int, IPAddress]]) -> tuple[Berth, ...]:
-    """VIPs with their candidates, put together by candidates."""
-    found: dict[tuple[tuple[str, ...], int], set[IPAddress]] = {}
+def berths_of(
+    orders: Iterable[tuple[Order, int, IPAddress]], places: Mapping[IPAddress, str] = NOWHERE
+) -> tuple[Berth, ...]:
+    """VIPs with their candidates, put together by candidates, and by the interface that is asked
+    for, if one is (``places``)."""
+    found: dict[tuple[Order, int, str], set[IPAddress]] = {}
     for order, engines, address in orders:
-        found.setdefault((order, engines), set()).add(address)
+        found.setdefault((order, engines, places.get(address, "")), set()).add(address)
     return tuple(
-        Berth(order, frozenset(addresses), engines)
-        for (order, engines), addresses in sorted(found.items())
+        Berth(order, frozenset(addresses), engines, place)
+        for (order, engines, place), addresses in sorted(found.items())
     )

@@ -44,9 +44,15 @@ def table_of(
         me=me,
         address=addresses[me],
         peers={name: addresses[name] for name in cell if name != me},
-        berths=berths_of(_orders(plan, me, cell, ready)),
+        berths=berths_of(_orders(plan, me, cell, ready), _places(plan)),
         partition=partition,
     )
+
+
+def _places(plan: Plan) -> dict[IPAddress, str]:
+    return {
+        address: vip.interface for vip in plan.vips() if vip.interface for address in vip.addresses
+    }
 
 
 def _orders(

@@ -83,6 +83,7 @@ class DataPlane:
                 other=lambda: self._l4.in_place,
                 progress=lambda: self._moved(self._l4, *self._behind),
                 health=self._health,
+                news=planes.links,
             ),
             every=rounds.every,
             share=rounds.share,

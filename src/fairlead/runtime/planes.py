@@ -11,6 +11,7 @@ from fairlead.drivers.base import Driver, DriverError
 from fairlead.drivers.bgp import BgpDriver, BgpError, House
 from fairlead.drivers.dhcp import DhcpDriver
 from fairlead.drivers.l2 import Conflict, L2Driver, L2Error
+from fairlead.drivers.l2.links import Links
 from fairlead.drivers.l2.probe import ProbeTiming
 from fairlead.drivers.nft.driver import NftDriver
 from fairlead.model.addresses import IPAddress
@@ -28,6 +29,7 @@ from fairlead.model.desired import (
 from fairlead.model.dhcp import Leased, LeaseKey
 from fairlead.model.forward import UpnpChanges, UpnpDesired
 from fairlead.model.verdict import Forward
+from fairlead.runtime.reconcile import News
 from fairlead.runtime.secrets import mounted
 
 
@@ -78,8 +80,9 @@ class Opener(Driver[UpnpDesired, UpnpChanges], Protocol):
 class Planes(NamedTuple):
     """The drivers of one engine. ``bgp``: None where nothing is routed, ``dhcp``: where no address
     comes from a DHCP server, ``upnp``: where no gateway is asked for anything. ``disturbed``: a
-    cheap look whether somebody meddled with ``l4``. ``close``: frees what the drivers use in this
-    process; the data planes stay as they are."""
+    cheap look whether somebody meddled with ``l4``. ``links``: opens what tells that interfaces of
+    ``l2`` changed. ``close``: frees what the drivers use in this process; the data planes stay as
+    they are."""
 
     l4: Driver[L4Desired, L4Changes]
     l2: Announcer
@@ -87,6 +90,7 @@ class Planes(NamedTuple):
     dhcp: Leaser | None = None
     upnp: Opener | None = None
     disturbed: Callable[[], bool] | None = None
+    links: Callable[[], News] | None = None
     close: Callable[[], None] = lambda: None
 
 
@@ -112,7 +116,7 @@ def kernel_planes(
         dhcp.close()
 
     upnp = opener(config, engine, hands_over) if config.enable_upnp else None
-    return Planes(nft, l2, bgp, dhcp, upnp, disturbed=nft.disturbed, close=close)
+    return Planes(nft, l2, bgp, dhcp, upnp, disturbed=nft.disturbed, links=Links, close=close)
 
 
 def opener(config: Config, engine: str, hands_over: bool) -> Opener:

@@ -13,10 +13,11 @@ Drivers block, so they run in threads; one call at a time, also when the loop is
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import inf
 from time import monotonic
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -50,12 +51,29 @@ async def undisturbed(
         raise
 
 
+class News(Protocol):
+    """Something that tells of changes in what a driver works with, such as interfaces."""
+
+    def fileno(self) -> int:
+        """Readable when there may be news."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether there are; never waits."""
+        ...
+
+    def close(self) -> None:
+        """Hear no more."""
+        ...
+
+
 class Surroundings(NamedTuple, Generic[Changes]):
     """What a loop tells, and asks, those around it.
 
     ``other``: the addresses that the other lane has in place, None when that is not known.
     ``progress``: this lane's addresses changed. ``disturbed``: a cheap look whether somebody
     meddled with the data plane. ``intend``: in a dry run, gets the changes instead of the driver.
+    ``news``: opens what tells when to look again at once.
     """
 
     other: Callable[[], Addresses | None]
@@ -63,6 +81,7 @@ class Surroundings(NamedTuple, Generic[Changes]):
     health: Callable[[DriverHealth], None]
     disturbed: Callable[[], bool] | None = None
     intend: Callable[[Changes], None] | None = None
+    news: Callable[[], "News"] | None = None
 
 
 class Reconciler(Generic[Desired, Changes]):
@@ -137,12 +156,13 @@ class Reconciler(Generic[Desired, Changes]):
 
     async def run(self) -> None:
         """Until :meth:`stop`."""
-        while not self._stopping:
-            await self._pause()
-            if self._target is not None and not self._stopping:
-                self._busy = True
-                await self._step(self._target)
-                self._busy = False
+        with self._hearing():
+            while not self._stopping:
+                await self._pause()
+                if self._target is not None and not self._stopping:
+                    self._busy = True
+                    await self._step(self._target)
+                    self._busy = False
 
     async def withdraw(self) -> bool:
         """Remove everything of the driver's own; after :meth:`run`. Returns whether that worked."""
@@ -153,6 +173,26 @@ class Reconciler(Generic[Desired, Changes]):
             return False
         self.in_place = set()
         return True
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """Look again at once when there is news."""
+        if self._around.news is None:
+            yield
+            return
+        news, loop = self._around.news(), asyncio.get_running_loop()
+
+        def heard() -> None:
+            if news.changed():
+                self._full_at = self._retry_at = 0.0
+                self._wake.set()
+
+        loop.add_reader(news.fileno(), heard)
+        try:
+            yield
+        finally:
+            loop.remove_reader(news.fileno())
+            news.close()
 
     async def _pause(self) -> None:
         """Until there is something to do. A failure is not retried before its time, whatever

@@ -34,7 +34,7 @@ def running(cluster: KubernetesLab, tmp_path_factory: pytest.TempPathFactory) ->
 def server(cluster: KubernetesLab) -> Iterator[DhcpServer]:
     """The DHCP server of the LAN."""
     with DhcpServer(
-        cluster["client"], pool=("192.168.0.150", "192.168.0.159"), renew=6, rebind=40
+        cluster["client"], pool=("192.168.0.150", "192.168.0.159"), renew=5, rebind=9
     ) as made:
         yield made
         print(made.said()[-5000:])

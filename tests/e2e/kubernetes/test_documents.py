@@ -319,7 +319,7 @@ def test_kube_vip_class_local_policy_dhcp_and_upnp(
         "nginx-dhcp": "<pending>",
     }
     kubectl.serves(**shown)
-    becomes("NeedsDHCPDriver", kubectl.reason, "nginx-dhcp")
+    becomes("DHCPRefused", kubectl.reason, "nginx-dhcp")
     assert kubectl.condition("http-other-class") == NOTHING
     (pod,) = kubectl.read("pods", "-l", "app=nginx")["items"]
     becomes({pod["spec"]["nodeName"]}, holders, running.agents, "192.168.0.230")

@@ -31,6 +31,7 @@ class Cell:
         self.hosts = hosts
         self.engines = [host.name for host in hosts.with_role("engine")]
         self.vips: list[IPAddress] = [FIRST + n for n in range(vips)]
+        self.places: dict[IPAddress, str] = {}
         self.states: dict[str, State | None] = {}
         self.fences: dict[str, subprocess.Popen[str]] = {}
         self._directory = directory
@@ -52,7 +53,7 @@ class Cell:
             me=me,
             address=addresses[me],
             peers={name: one for name, one in addresses.items() if name != me},
-            berths=berths_of((self.order(vip), 1, vip) for vip in self.vips),
+            berths=berths_of(((self.order(vip), 1, vip) for vip in self.vips), self.places),
             partition=partition,
         )
 
@@ -88,9 +89,9 @@ class Cell:
         """Send a signal to the fence itself."""
         os.kill(self.fences[name].pid, number)
 
-    def held(self, name: str) -> set[IPAddress]:
-        """The VIPs that an engine really has on its LAN."""
-        shown = self.hosts[name].ip("-o", "address", "show", "dev", "lan")
+    def held(self, name: str, interface: str = "lan") -> set[IPAddress]:
+        """The VIPs that an engine really has on an interface."""
+        shown = self.hosts[name].ip("-o", "address", "show", "dev", interface)
         found = {ip_address(word.split("/")[0]) for word in shown.split() if "/" in word}
         return found & set(self.vips)
 

@@ -31,7 +31,16 @@ def demo(
     ] = False,
     failover: Annotated[
         bool,
-        typer.Option("--failover", help="Engines that fail: a crash, a killed agent, a drain."),
+        typer.Option(
+            "--failover",
+            help="Engines that fail: a crash, a killed agent, a drain; a VIP scaled out by BGP.",
+        ),
+    ] = False,
+    lan: Annotated[
+        bool,
+        typer.Option(
+            "--lan", help="On a Kubernetes cluster too: an address from the LAN's DHCP server."
+        ),
     ] = False,
 ) -> None:
     """Show Fairlead at work on a network of namespaces; nothing of this machine's is touched.
@@ -43,6 +52,8 @@ def demo(
     Example: sudo fairlead demo --kubernetes
 
     Example: sudo fairlead demo --failover
+
+    Example: sudo fairlead demo --lan
     """
     need_root("the demo", "demo")
     if not (examples / "ako-shared-vip").is_dir():
@@ -52,6 +63,7 @@ def demo(
     from fairlead.cli.demo.deviation import Deviation
     from fairlead.cli.demo.failover import show as failing
     from fairlead.cli.demo.kubernetes import show as on_cluster
+    from fairlead.cli.demo.lan import show as on_lan
     from fairlead.drivers.base import DriverError
     from fairlead.lab import LabError
     from fairlead.runtime.store import StateError
@@ -60,6 +72,8 @@ def demo(
         pause = _wait_for_enter if step else None
         if failover:
             failing.perform(pause=pause)
+        elif lan:
+            on_lan.perform(examples.resolve().parent, pause=pause)
         elif kubernetes:
             on_cluster.perform(examples.resolve().parent, pause=pause)
         else:

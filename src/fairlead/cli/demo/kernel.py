@@ -5,6 +5,7 @@ not make in the namespace of a running ``up``.
 """
 
 import json
+import time
 from typing import NamedTuple
 
 from fairlead.drivers.base import DriverError
@@ -18,6 +19,9 @@ from fairlead.model.desired import L4Key
 from fairlead.publish.document import endpoint
 
 TABLE = "fairlead"
+ATTEMPTS = 10
+PAUSE = 0.2
+"""Seconds between two attempts to read a table that is replaced at that moment."""
 Rows = dict[str, tuple[str, ...]]
 """``address:port/protocol`` -> where that leads to, sorted."""
 
@@ -60,14 +64,16 @@ class KernelView:
 
     def _rows(self) -> Rows | None:
         """The listeners; None without a table."""
-        if not exists(self._link, TABLE):
-            return None
-        try:
-            listed = [parse_listing(name, self._list(kind, name)) for kind, name in stores()]
-        except DriverError:
-            if exists(self._link, TABLE):
-                raise
-            return None  # it went while it was read
+        for attempt in range(ATTEMPTS):
+            if not exists(self._link, TABLE):
+                return None
+            try:
+                listed = [parse_listing(name, self._list(kind, name)) for kind, name in stores()]
+                break
+            except DriverError:  # it went while it was read, and another may have come
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                time.sleep(PAUSE)
         seen = assemble(one for part in listed for one in part)
         return {
             f"{endpoint(key.address, key.port)}/{key.protocol}": tuple(

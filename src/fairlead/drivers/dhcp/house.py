@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.dhcp.client4 import Client4
+from fairlead.drivers.dhcp.client6 import Client6
 from fairlead.drivers.dhcp.exchange import FOREVER, Exchange, Parent, Terms
 from fairlead.drivers.dhcp.links import Links, macvlan_name
 from fairlead.drivers.dhcp.port4 import Port4
+from fairlead.drivers.dhcp.port6 import Port6
 from fairlead.drivers.dhcp.session import Client, Session
 from fairlead.model.desired import DhcpChanges, DhcpRow
 from fairlead.model.dhcp import Leased, LeaseKey
@@ -42,7 +44,7 @@ class House:
         self._tell = tell
         self._held: dict[LeaseKey, Held] = {}
         self._known: dict[LeaseKey, Leased] = {}
-        self._ports: dict[tuple[str, int], Port4] = {}
+        self._ports: dict[tuple[str, int], Port4 | Port6] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._run, name="fairlead-dhcp", daemon=True)
         self._thread.start()
@@ -106,6 +108,8 @@ class House:
         parent = self._links.parent(row.interface, address or row.requested)
         if key.family == 4:
             parent = parent._replace(macvlan=self._links.add(key, parent, row.mac))
+        elif not parent.link_local:
+            raise DriverError(f"dhcp: {parent.name} has no IPv6 link-local address to ask from")
         self._call(self._begin(key, row, parent, known))
 
     def _end(self, key: LeaseKey, *, give_back: bool) -> None:
@@ -143,10 +147,10 @@ class House:
         if port is None or port.error is not None:
             if port is not None:
                 await port.close()
-            port = Port4(parent.name)
+            port = Port4(parent.name) if key.family == 4 else Port6(parent)
             await port.open()
             self._ports[place] = port
-        return Client4(port, row, parent)
+        return Client4(port, row, parent) if isinstance(port, Port4) else Client6(port, row)
 
     def _heard(self, key: LeaseKey, leased: Leased) -> None:
         self._known[key] = leased

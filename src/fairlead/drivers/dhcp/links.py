@@ -8,7 +8,6 @@ import errno
 from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from ipaddress import ip_address, ip_interface
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyroute2 import IPRoute, NetlinkError
@@ -98,9 +97,9 @@ class Links:
                     "add", ifname=name, kind="macvlan", link=parent.number, address=mac,
                     macvlan_mode="private", IFLA_IFALIAS=ALIAS + key.name,
                 )  # fmt: skip
-                _silence(name)
                 number = route.link_lookup(ifname=name)[0]
-                route.link("set", index=number, arp=False, ifalias=ALIAS + key.name)
+                _silence(route, number)
+                route.link("set", index=number, arp=False)
                 route.link("set", index=number, state="up")
             except NetlinkError as error:
                 self._remove(route, name)
@@ -124,12 +123,16 @@ class Links:
                     raise DriverError(f"dhcp: cannot remove macvlan {name}: {error}") from error
 
 
-def _silence(name: str) -> None:
-    """No IPv6 on an interface: it would tell the LAN of itself. Where the kernel has no IPv6 there
-    is nothing to silence."""
-    setting = Path("/proc/sys/net/ipv6/conf") / name / "disable_ipv6"
-    if setting.exists():
-        setting.write_text("1")
+def _silence(route: Any, number: int) -> None:
+    """No IPv6 address on an interface: with one it would tell the LAN of itself. By netlink, since
+    /proc/sys may be read-only in a container; a kernel without IPv6 has nothing to silence."""
+    none = [["IFLA_INET6_ADDR_GEN_MODE", 1]]
+    spec = {"attrs": [["AF_INET6", {"attrs": none}]]}
+    try:
+        route.link("set", index=number, IFLA_AF_SPEC=spec)
+    except NetlinkError as error:
+        if error.code != errno.EAFNOSUPPORT:
+            raise
 
 
 def _ours(route: Any) -> Iterator[Macvlan]:

@@ -46,7 +46,7 @@ RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 IFLA_ADDRESS, IFLA_IFNAME = 1, 3
 IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_RT_PRIORITY, IFA_PROTO = 1, 2, 6, 8, 9, 11
 
-IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_NOARP = 0x1, 0x8, 0x10, 0x80
+IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x8, 0x10, 0x80, 0x10000
 ARPHRD_ETHER = 1
 
 IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
@@ -66,7 +66,7 @@ _LIFETIMES = struct.Struct("=IIII")
 
 def read(netlink: Netlink) -> Snapshot:
     """All interfaces and addresses of the namespace. Raises OSError."""
-    links = (_link(body) for body in netlink.dump(RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0)))
+    links = (link_of(body) for body in netlink.dump(RTM_GETLINK, links_request()))
     rows = (_row(body) for body in netlink.dump(RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)))
     return Snapshot({link.ifindex: link for link in links}, tuple(row for row in rows if row))
 
@@ -89,7 +89,13 @@ def message(edit: Edit, *, lifetime: int) -> Message:
     return Message(RTM_NEWADDR, _FLAGS[edit.action], body)
 
 
-def _link(body: bytes) -> Link:
+def links_request() -> bytes:
+    """What asks for all interfaces (RTM_GETLINK)."""
+    return _LINK.pack(0, 0, 0, 0, 0)
+
+
+def link_of(body: bytes) -> Link:
+    """An interface, from a message about it."""
     _, hardware, index, flags, _ = _LINK.unpack_from(body)
     attrs = attributes(body, _LINK.size)
     mac = attrs.get(IFLA_ADDRESS, b"")
@@ -101,6 +107,7 @@ def _link(body: bytes) -> Link:
         up=bool(flags & IFF_UP),
         lan=hardware == ARPHRD_ETHER and len(mac) == 6 and not silent,
         loopback=bool(flags & IFF_LOOPBACK),
+        carrier=bool(flags & IFF_LOWER_UP),
     )
 
 

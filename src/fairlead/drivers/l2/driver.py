@@ -115,12 +115,24 @@ class L2Driver:
         """The interface of each held address, as of the last call; ``lo`` means a routed VIP."""
         return self._placements
 
-    def _look(self) -> View:
+    def astray(self, places: Mapping[IPAddress, str]) -> Mapping[IPAddress, str]:
+        """Those of the addresses that nobody would hear of if they were on this host, and why.
+
+        ``places``: for each address the interface that is asked for; "" is any whose subnet holds
+        it. An interface without a cable keeps what is on it, but is named here.
+        """
+        return self._look(places).astray(places)
+
+    def _look(self, places: Mapping[IPAddress, str] | None = None) -> View:
         snapshot = self._host.read()
         current = lans(snapshot, self._allowed)
         self._memory = remember(self._memory, current, snapshot.links)
         return View(
-            snapshot, current, memory=self._memory, allowed=self._allowed, places=self._places
+            snapshot,
+            current,
+            memory=self._memory,
+            allowed=self._allowed,
+            places=self._places if places is None else places,
         )
 
     def _in_doubt(self, station: Station, view: View) -> bool:

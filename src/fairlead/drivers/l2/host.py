@@ -12,7 +12,8 @@ from fairlead.model.addresses import IPAddress, IPNetwork
 
 
 class Link(NamedTuple):
-    """A network interface. ``up``: set up by the administrator (a cable may still be missing).
+    """A network interface. ``up``: set up by the administrator. ``carrier``: there is a cable with
+    somebody at its other end, and the interface that this one lies on is up, if it lies on one.
 
     ``lan``: it speaks ARP and neighbour discovery over Ethernet, as bridges, VLANs and bonds do;
     loopback, point-to-point and NOARP interfaces do not.
@@ -24,6 +25,7 @@ class Link(NamedTuple):
     up: bool
     lan: bool
     loopback: bool
+    carrier: bool = True
 
 
 class AddressRow(NamedTuple):

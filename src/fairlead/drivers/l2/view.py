@@ -86,6 +86,17 @@ class View:
                     stations.append(Station(address, link))
         return Intake(stations, failures)
 
+    def astray(self, addresses: Iterable[IPAddress]) -> dict[IPAddress, str]:
+        """Those that nobody would hear of if they were here: what is in the way, and where."""
+        found = {}
+        for address in addresses:
+            match self._choose(address):
+                case Missing(interface, problem):
+                    found[address] = f"{interface}: {problem}"
+                case Link(carrier=False, name=name):
+                    found[address] = f"{name}: no cable, or nobody at its other end"
+        return found
+
     def _held(self) -> Iterator[Station]:
         for row in self.ours:
             match self._choose(row.address):

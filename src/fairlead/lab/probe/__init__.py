@@ -4,6 +4,7 @@ Each returns what became of it as a value (see `outcomes`) and raises only when 
 asked at all, such as for a source address the host does not have.
 """
 
+from fairlead.lab.probe.asking import Asking
 from fairlead.lab.probe.holders import Holders
 from fairlead.lab.probe.neighbours import arp_ask, ndp_ask
 from fairlead.lab.probe.outcomes import Answer, Endpoint, Outcome, Reason, Refused, TimedOut
@@ -15,6 +16,7 @@ from fairlead.lab.probe.transport import TcpConnection, tcp_ask, tcp_connect, ud
 __all__ = [
     "Answer",
     "Answered",
+    "Asking",
     "Claimed",
     "Endpoint",
     "Holders",

@@ -103,7 +103,7 @@ class _Process:
         if options.fence is not None and planes is not None:
             partition = options.config.partition
             self._fence = Fencing(options.fence, options.engine, partition=partition)
-            planes = planes._replace(l2=self._fence.announcer)
+            planes = planes._replace(l2=self._fence.announcer, links=None)
         self._options, self._planes, self._report = options, planes, report
         self._metrics, self._lag = AgentMetrics(), Lag()
         self._metrics.loop_lag.set_function(lambda: self._lag.worst)

@@ -28,6 +28,8 @@ PATIENCE = 5.0
 """Seconds that bfdd gets from its start to its socket; a second one would be in the way."""
 AGAIN = 0.2
 """Seconds between two attempts to reach bfdd."""
+RECOVERY = 5.0
+"""Seconds after which sessions that a restarted bfdd has not got again are down."""
 
 
 class Unavailable(Exception):
@@ -62,6 +64,8 @@ class Sessions:
         self._known: set[IPAddress] = set()
         self._writer: asyncio.StreamWriter | None = None
         self._start_at = 0.0
+        self._lost = frozenset[IPAddress]()
+        self._recovered_by = 0.0
 
     def want(self, peers: Collection[IPAddress]) -> None:
         """Have sessions with exactly these."""
@@ -86,16 +90,27 @@ class Sessions:
                 self._adjust()
                 await self._read(reader)
             except (OSError, asyncio.IncompleteReadError):
-                await asyncio.sleep(AGAIN)
+                pass  # it has ended: said below, before others notice it by themselves
             finally:
                 self._writer.close()
                 self._writer = None
+                self._lost |= self.up
+                self._recovered_by = monotonic() + RECOVERY
                 self._tell(frozenset())  # without bfdd nobody is known to be alive
+            await asyncio.sleep(AGAIN)
 
     @property
     def reached(self) -> bool:
         """Whether bfdd answers."""
         return self._writer is not None
+
+    @property
+    def blind(self) -> bool:
+        """Whether bfdd ended and has not got back yet what it had: then its silence says nothing
+        about the others, and theirs about this engine neither."""
+        if self._lost <= self.up or monotonic() > self._recovered_by:
+            self._lost = frozenset()
+        return bool(self._lost)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:

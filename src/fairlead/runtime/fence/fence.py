@@ -21,6 +21,7 @@ from time import CLOCK_BOOTTIME, clock_gettime
 import msgspec
 from immutables import Map
 
+from fairlead.drivers.l2.links import Links
 from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.berth import Table
 from fairlead.model.cell import Roster, Row, Sight
@@ -28,6 +29,7 @@ from fairlead.planner import tenure
 from fairlead.planner.berth import Stand, Word, stand
 from fairlead.runtime.fence import alive, texts
 from fairlead.runtime.fence.bfd import Sessions
+from fairlead.runtime.fence.ground import Ground, Watched
 from fairlead.runtime.fence.holder import Holder
 from fairlead.runtime.fence.link import Claim, Host, State
 from fairlead.runtime.fence.voice import Message, Voice, row_of, said_of
@@ -58,13 +60,21 @@ class Fence:
     """One engine's fence. ``log`` is told what changes, in words and values."""
 
     def __init__(
-        self, options: FenceOptions, holder: Holder, log: Callable[[str, dict[str, object]], None]
+        self,
+        options: FenceOptions,
+        holder: Holder,
+        log: Callable[[str, dict[str, object]], None],
+        *,
+        links: Callable[[], Watched] = Links,
     ) -> None:
         self._options, self._holder, self._log = options, holder, log
+        self._ground = Ground(links)
         self._wake = asyncio.Event()
         self._table: Table | None = None
         self._rows: dict[str, Row] = {}
         self._words: dict[str, Word] = {}
+        self._heard_at: dict[str, float] = {}
+        self._blind: set[str] = set()
         self._word = Word()
         self._roster = self._agreed = Roster(0, frozenset())
         self._life, self._number = int(_now() * 1000), 0
@@ -92,6 +102,7 @@ class Fence:
         self._left = await self._holder.inherited()
         self._settles_at = _now() + SETTLING if self._left else 0.0
         self._resume()
+        self._ground.follow(self._wake.set)
         ticking = asyncio.create_task(self._tick_on())
         try:
             await asyncio.wait(
@@ -107,6 +118,7 @@ class Fence:
             with suppress(asyncio.CancelledError):
                 await ticking
             await self._holder.withdraw()
+            self._ground.close()
             self._voice.close()
             for server in servers:
                 server.close()
@@ -192,6 +204,8 @@ class Fence:
                 if name in message.words:
                     self._believe(name, message.words[name])
         self._believe(message.sender, message.word)
+        self._heard_at[message.sender] = now
+        (self._blind.add if message.blind else self._blind.discard)(message.sender)
 
     def _believe(self, name: str, word: Word) -> None:
         if self._words.get(name) != word:
@@ -214,14 +228,18 @@ class Fence:
                 await self._tick(self._table)
 
     async def _tick(self, table: Table) -> None:
+        if self._ground.is_news(table):
+            self._ground.look(table, await self._holder.astray(table), _now())
         now = _now()
         if now - self._ticked > tenure.FRESH:
             self._after_a_gap()
         self._ticked = now
         self._agree(table)
         decided = self._decide(table)
-        if self._settling(decided):
-            self._speak(table, self._inheritance(table), serving=True)
+        left = self._inheritance(table)
+        if self._settling(decided, left):
+            if self._sight(table).links:  # before bfdd has said anything, we would deny all links
+                self._speak(table, left, serving=True)
             return
         if decided.word != self._word:
             going = self._word.holds - decided.word.holds
@@ -236,11 +254,11 @@ class Fence:
             self._speak(table, self._word, serving=self._holder.rightful)
         self._tell(table, decided)
 
-    def _settling(self, decided: Stand) -> bool:
-        """Whether what was left is to stay as it is, because the others have not been heard yet.
+    def _settling(self, decided: Stand, left: Word) -> bool:
+        """Whether what was left is to stay as it is, because not all others have been heard yet.
         The switch is not refreshed meanwhile, so this makes no holder of a fence that hears
         nobody."""
-        if decided.rightful or _now() >= self._settles_at:
+        if decided.word.holds >= left.holds or _now() >= self._settles_at:
             self._settles_at = 0.0
         return self._settles_at > 0
 
@@ -269,19 +287,27 @@ class Fence:
             holds=self._word.holds,
             words=Map(self._words),
             leaving=self._draining or gone,
+            aground=self._ground.aground(table, _now()),
         )
 
     def _sight(self, table: Table) -> Sight:
-        names = {address: name for name, address in table.peers.items()}
-        up = self._sessions.up if self._sessions else frozenset[IPAddress]()
+        now = _now()
         return Sight(
             me=table.me,
-            now=_now(),
-            links=frozenset(names[address] for address in up if address in names),
+            now=now,
+            links=frozenset(name for name in table.peers if self._linked(table, name, now)),
             roster=self._roster,
             agreed=self._agreed,
             rows=self._rows,
         )
+
+    def _linked(self, table: Table, name: str, now: float) -> bool:
+        """By bfdd; by messages where bfdd has ended at one of the two. Who falls silent then counts
+        until its switch has lapsed, because it may be its fence alone that ended too."""
+        if self._sessions is None or table.peers[name] in self._sessions.up:
+            return self._sessions is not None
+        blind = self._sessions.blind or name in self._blind
+        return blind and now - self._heard_at.get(name, 0.0) <= tenure.MUTE
 
     def _speak(self, table: Table, word: Word, *, serving: bool) -> None:
         now = _now()
@@ -292,7 +318,8 @@ class Fence:
         self._number += 1
         deaf = tenure.cut_off(sight)
         words = {name: said for name, said in self._words.items() if name in rows and name in deaf}
-        message = Message(table.me, self._life, self._number, rows, word, words)
+        blind = self._sessions is not None and self._sessions.blind
+        message = Message(table.me, self._life, self._number, rows, word, words, blind)
         self._voice.say(message, table.peers)
 
     def _tell(self, table: Table, decided: Stand) -> None:
@@ -317,7 +344,8 @@ class Fence:
         found: dict[str, str] = {}
         if self._sessions is not None and not self._sessions.reached and table.peers:
             found[""] = f"no bfdd answers at {self._sessions.socket}"
-        return found | self._holder.problems
+        astray = {canonical(one): why for one, why in self._ground.problems.items()}
+        return found | astray | self._holder.problems
 
 
 def _now() -> float:

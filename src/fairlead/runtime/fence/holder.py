@@ -6,12 +6,12 @@ the switch ends the holding, for an address that cannot be silenced must not be 
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Protocol
 
 from fairlead.drivers.base import DriverError
-from fairlead.drivers.l2 import Conflict
+from fairlead.drivers.l2 import Conflict, Failure, L2Error
 from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.berth import Table
 from fairlead.model.desired import L2Changes, L2Desired
@@ -20,7 +20,8 @@ REFRESH = 0.5
 """Seconds between two refreshes of the switch."""
 ROUND = 5.0
 """Seconds between two looks at what is really there."""
-CONTESTED = 0.5
+AGAIN = 0.5
+"""Seconds after which what could not be taken is tried again."""
 NONE: frozenset[IPAddress] = frozenset()
 
 
@@ -32,6 +33,7 @@ class Addresses(Protocol):
     def prune(self, desired: L2Desired) -> None: ...
     def withdraw(self) -> None: ...
     def conflicts(self) -> Collection[Conflict]: ...
+    def astray(self, places: Mapping[IPAddress, str]) -> Mapping[IPAddress, str]: ...
 
 
 class Gate(Protocol):
@@ -46,14 +48,16 @@ class Gate(Protocol):
 
 
 class Holder:
-    """Holds addresses on this host. ``held`` is what it has, ``rightful`` whether it may."""
+    """Holds addresses on this host. ``held`` is what it has, ``rightful`` whether it may.
+    ``problems``: what is in the way, by address; empty key: about all of them."""
 
     def __init__(self, addresses: Addresses, gate: Gate) -> None:
         self.held: frozenset[IPAddress] = NONE
         self.rightful = False
         self.problems: dict[str, str] = {}
         self._addresses, self._gate = addresses, gate
-        self._known: frozenset[IPAddress] = NONE
+        self._taken: frozenset[IPAddress] = NONE  # and not let go since, wherever it is now
+        self._places: Mapping[IPAddress, str] = {}
         self._refreshed = self._looked = self._retried = 0.0
         self._begun = False
 
@@ -65,6 +69,11 @@ class Holder:
         """What an earlier fence left and may speak yet. None once its switch has lapsed: others
         have taken over by then."""
         return await asyncio.to_thread(self._inherited)
+
+    async def astray(self, table: Table) -> Mapping[IPAddress, str]:
+        """The VIPs of a table that nobody would hear of here, and why; those that cannot be looked
+        for are none."""
+        return await asyncio.to_thread(self._astray, table)
 
     async def withdraw(self) -> None:
         """Let go of everything, and leave no switch behind."""
@@ -80,6 +89,7 @@ class Holder:
                 self._refreshed = now
             if self.rightful and not rightful:
                 self._gate.off()
+                self._refreshed = 0.0  # it may rule again at once, by evidence from the API
             self.rightful = rightful
             self._move(wanted, table, now)
         except DriverError as error:
@@ -93,34 +103,69 @@ class Holder:
         except DriverError:
             return NONE  # whoever holds meets the same, and reports it
 
+    def _astray(self, table: Table) -> Mapping[IPAddress, str]:
+        try:
+            return self._addresses.astray(table.places)
+        except DriverError:
+            return {}  # whoever holds meets the same, and reports it
+
     def _begin(self) -> None:
         """Go on with what an earlier fence left."""
         self._gate.install()
-        self.held = self._known = self._addresses.observe().owned
-        self._gate.hold(self.held)
+        self.held = self._taken = self._addresses.observe().owned
+        self._gate.hold(self._taken)
         self._begun = True
 
     def _move(self, wanted: frozenset[IPAddress], table: Table, now: float) -> None:
         if now - self._looked >= ROUND:
             self._looked = now
             self.held = self._addresses.observe().owned
-        contested = {one.address for one in self._addresses.conflicts()}
-        come = wanted - self.held
-        if now - self._retried < CONTESTED:
-            come -= contested
-        gone = self.held - wanted
+        asked = {one: place for one in wanted if (place := table.places.get(one, ""))}
+        come = (wanted - self.held) | (self._moved(asked) & wanted)
+        failing = {one for one in come if canonical(one) in self.problems}
+        if now - self._retried < AGAIN:
+            come -= failing
+        gone = (self._taken | self.held) - wanted
         if not (come or gone):
             return
-        if come & contested:
+        if come & failing:
             self._retried = now
-        self._gate.hold(self.held | come)
-        probe = come & (table.fresh | contested)
+        contested = {one.address for one in self._addresses.conflicts()}
+        self._apply(come, gone, come & (table.fresh | contested), asked)
+
+    def _moved(self, asked: Mapping[IPAddress, str]) -> frozenset[IPAddress]:
+        """What is held and shall be on another interface."""
+        if asked == self._places:
+            return NONE
+        return frozenset(
+            one for one in self.held if asked.get(one, "") != self._places.get(one, "")
+        )
+
+    def _apply(
+        self,
+        come: frozenset[IPAddress],
+        gone: frozenset[IPAddress],
+        probe: frozenset[IPAddress],
+        asked: Mapping[IPAddress, str],
+    ) -> None:
+        """Take and let go. What cannot be taken is noted, and the rest is done."""
+        self._taken |= come
+        self._gate.hold(self._taken)
+        places = {one: asked[one] for one in come if one in asked}
+        failures: tuple[Failure, ...] = ()
+        certain = False
         try:
-            self._addresses.apply(L2Changes(frozenset(come), gone, frozenset(probe)))
+            self._addresses.apply(L2Changes(come, gone, probe, places))
+            certain = not (probe or gone)
+        except L2Error as error:
+            failures = error.failures
         finally:
-            self.held = self._addresses.observe().owned if probe or gone else self.held | come
-            self._gate.hold(self.held)
-        self.problems = {
+            self.held = self.held | come if certain else self._addresses.observe().owned
+            self._taken = (self._taken - gone) | self.held
+            self._gate.hold(self._taken)
+        self._places = asked
+        self.problems = {canonical(f.address): f"{f.interface}: {f.problem}" for f in failures}
+        self.problems |= {
             canonical(one.address): f"used by {one.mac} on {one.interface}"
             for one in self._addresses.conflicts()
         }
@@ -129,5 +174,5 @@ class Holder:
         try:
             self._addresses.withdraw()
         finally:
-            self.held = NONE
+            self.held = self._taken = NONE
             self._gate.remove()

@@ -14,6 +14,7 @@ class _Berth(Struct, array_like=True):
     order: tuple[str, ...]
     addresses: tuple[str, ...]
     engines: int
+    place: str = ""
 
 
 class _Table(Struct):
@@ -31,7 +32,9 @@ def written(table: Table) -> bytes:
         me=table.me,
         address=canonical(table.address),
         peers={name: canonical(address) for name, address in table.peers.items()},
-        berths=tuple(_Berth(b.order, _texts(b.addresses), b.engines) for b in table.berths),
+        berths=tuple(
+            _Berth(b.order, _texts(b.addresses), b.engines, b.place) for b in table.berths
+        ),
         fresh=_texts(table.fresh),
         partition=table.partition,
     )
@@ -46,7 +49,9 @@ def table_of(data: bytes) -> Table:
             me=read.me,
             address=parse_address(read.address),
             peers={name: parse_address(text) for name, text in read.peers.items()},
-            berths=tuple(Berth(b.order, _addresses(b.addresses), b.engines) for b in read.berths),
+            berths=tuple(
+                Berth(b.order, _addresses(b.addresses), b.engines, b.place) for b in read.berths
+            ),
             fresh=_addresses(read.fresh),
             partition=read.partition,
         )

@@ -35,7 +35,8 @@ class Said(Struct, frozen=True, array_like=True):
 
 class Message(Struct, frozen=True, array_like=True):
     """One datagram. ``life`` and ``number`` order the messages of one sender: a restarted one
-    counts from one again, in a later life. ``words``: what others said, with their rows."""
+    counts from one again, in a later life. ``words``: what others said, with their rows.
+    ``blind``: its bfdd has ended, and is not back yet."""
 
     sender: str
     life: int
@@ -43,6 +44,7 @@ class Message(Struct, frozen=True, array_like=True):
     rows: dict[str, Said]
     word: Word
     words: dict[str, Word] = {}
+    blind: bool = False
 
 
 _DECODER = msgspec.msgpack.Decoder(Message)

@@ -1,1 +1,1 @@
-"""Engines that fail, watched: a crash, a return, a drain and a killed agent."""
+"""Engines that fail, watched: a crash, a return, a drain, a killed agent; and a VIP scaled out."""

@@ -8,6 +8,7 @@ from threading import Event, Thread
 
 from fairlead.cli.demo import screen
 from fairlead.cli.demo.deviation import Deviation
+from fairlead.cli.demo.failover import routed
 from fairlead.cli.demo.failover.site import VIPS, Site, site
 from fairlead.lab.probe import Answer, Holders, tcp_ask
 
@@ -29,6 +30,9 @@ def perform(*, pause: Pause = None) -> None:
             if pause is not None:
                 pause()
             step(here)
+    if pause is not None:
+        pause()
+    routed.perform()
     screen.heading("Everything is gone again: nothing of this machine's was touched")
 
 
