@@ -139,7 +139,7 @@ class DataPlane:
     def offer(self, target: Target) -> None:
         """Make this true from now on."""
         if self._behind and self._closing.follow(target.plan):
-            asyncio.get_running_loop().call_later(PATIENCE, self._l2.nudge)
+            asyncio.get_running_loop().call_later(PATIENCE, self._moved, self._l2)
         for loop in self.loops:
             loop.offer(target)
 
@@ -183,6 +183,11 @@ class DataPlane:
     def announcers(self) -> tuple[AnyReconciler, ...]:
         """The loops that tell networks of addresses."""
         return self._announcers if self.loops else ()
+
+    @property
+    def closing(self) -> bool:
+        """Whether some address that goes waits for its ports on the gateway."""
+        return bool(self._closing.waiting())
 
     @property
     def forwards(self) -> tuple[Forward, ...]:
