@@ -23,6 +23,7 @@ BENCHES = (
     "ledger",
     "l2_driver",
     "bgp",
+    "upnp",
     "failover",
     "kubernetes_start",
     "kubernetes_one",
