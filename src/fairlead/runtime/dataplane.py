@@ -12,7 +12,7 @@ from fairlead.drivers.l2 import Conflict
 from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import Code, Forward
-from fairlead.runtime.closing import PATIENCE, Closing
+from fairlead.runtime.closing import Closing
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lanes import Addresses, BgpLane, DhcpLane, L2Lane, L4Lane, Target, UpnpLane
 from fairlead.runtime.planes import Leaser, Opener, Planes, Speaker, failures_of
@@ -139,8 +139,8 @@ class DataPlane:
 
     def offer(self, target: Target) -> None:
         """Make this true from now on."""
-        if self._behind and self._closing.follow(target.plan):
-            asyncio.get_running_loop().call_later(PATIENCE, self._l2.nudge)
+        if self._behind and (patience := self._closing.follow(target.plan)):
+            asyncio.get_running_loop().call_later(patience, self._moved, self._l2)
         for loop in self.loops:
             loop.offer(target)
 
@@ -186,6 +186,11 @@ class DataPlane:
     def announcers(self) -> tuple[AnyReconciler, ...]:
         """The loops that tell networks of addresses."""
         return self._announcers if self.loops else ()
+
+    @property
+    def closing(self) -> bool:
+        """Whether some address that goes waits for its ports on the gateway."""
+        return bool(self._closing.waiting())
 
     @property
     def forwards(self) -> tuple[Forward, ...]:

@@ -1,6 +1,7 @@
 """What the controller makes of what agents report: homes without failback, and vipHost."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from fairlead.lab.kubernetes import ControlPlane
 from fairlead.model.config import Config
 from fairlead.publish.kube.hosts import HOST, OURS
+from fairlead.runtime.agent.holding import Holding, body_of
 from fairlead.sources.kube import APPLY
 
 from .cluster import Cluster, cluster, run
@@ -251,3 +253,17 @@ def test_what_it_wrote_is_taken_away_and_nothing_else(plane: ControlPlane) -> No
 
 async def silent(one: Cluster, name: str) -> bool:
     return hosts(await one.get("Service", name)) == (None, None)
+
+
+def test_an_engine_that_lets_go_of_everything_can_say_so(plane: ControlPlane) -> None:
+    async def scenario() -> None:
+        async with engines(plane) as one:
+            path = f"{FAIRLEAD}/engines/n1"
+            for held in (("192.0.2.1",), ()):
+                body = json.loads(body_of("n1", Holding(held)))
+                await one.send(
+                    "PATCH", f"{path}?fieldManager=agent&force=true", body, content_type=APPLY
+                )
+            assert (await one.send("GET", path))["spec"] == {"count": 0}
+
+    run(scenario())

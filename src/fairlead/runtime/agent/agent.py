@@ -387,7 +387,7 @@ class Agent:
             plan, in_place = self.plan, self.dataplane.announced
             if plan is None:
                 continue
-            if self._fence is not None:
+            if self._fence is not None and not self.dataplane.closing:
                 self._fence.prepare(plan, self._followed.world, self.dataplane.listening)
             for event in self._waiting.arrived(in_place, now=monotonic(), today=datetime.now(UTC)):
                 self._meter.announced(event)

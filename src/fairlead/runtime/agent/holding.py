@@ -91,7 +91,7 @@ def body_of(engine: str, holding: Holding) -> bytes:
         "apiVersion": "fairlead.dev/v1alpha1",
         "kind": Engine.KIND,
         "metadata": {"name": engine},
-        # an object without a field would be no object to the API server, and is not valid
-        "spec": {"count": spec.count, **msgspec.to_builtins(spec)},
+        # said also when it is 0: a spec that nobody says anything in any more is no object
+        "spec": {"count": 0, **msgspec.to_builtins(spec)},
     }
     return msgspec.json.encode(whole)

@@ -218,6 +218,7 @@ class _Process:
         if self._planes is not None and self._planes.dhcp is not None:
             leaser = self._planes.dhcp
             self._metrics.leases = lambda: leaser.leases().values()
+        self._metrics.forwards = lambda: plane.forwards
         self._metrics.drivers = lambda: [
             DriverState(loop.name, loop.health is not None and loop.health.ok, loop.counters)
             for loop in plane.loops

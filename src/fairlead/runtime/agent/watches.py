@@ -138,8 +138,9 @@ class Trim:
     def _listener(self, entry: VirtualIPListener) -> VirtualIPListener:
         if self._joins:
             return entry
-        service = entry.service if entry.local else ""
-        return VirtualIPListener(entry.protocol, entry.port, service, local=entry.local)
+        service = entry.service if entry.local or entry.forward is not None else ""
+        local, forward = entry.local, entry.forward
+        return VirtualIPListener(entry.protocol, entry.port, service, local=local, forward=forward)
 
     def _slice(self, item: EndpointSlice) -> EndpointSlice:
         labels = {SERVICE_NAME: item.service} if item.service else None
