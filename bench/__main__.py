@@ -24,6 +24,7 @@ BENCHES = (
     "l2_driver",
     "bgp",
     "dhcp",
+    "upnp",
     "failover",
     "kubernetes_start",
     "kubernetes_one",

@@ -193,3 +193,52 @@ def test_what_is_no_interface_is_a_warning(text: str) -> None:
     assert claim.interface == ""
     (warning,) = claim.warnings
     assert "is no name of an interface" in warning.message
+
+
+FORWARD, LEASE = "kube-vip.io/forwardUPNP", "kube-vip.io/upnp-lease-duration"
+UPNP = Config(enable_upnp=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "told"),
+    [
+        (None, 3600, ""),
+        ("1h", 3600, ""),
+        ("1h30m", 5400, ""),
+        ("90m0.5s", 5400, ""),
+        ("0", 0, ""),
+        ("0s", 0, ""),
+        ("30s", 120, "the shortest"),
+        ("1ns", 120, "the shortest"),
+        ("87600h", 604800, "the longest"),
+        ("", 3600, "is no duration"),
+        ("-5m", 3600, "is no duration"),
+        ("1", 3600, "is no duration"),
+        ("1d", 3600, "is no duration"),
+        ("1h x", 3600, "is no duration"),
+        ("9" * 4000 + "h", 3600, "is no duration"),
+    ],
+)
+def test_the_lease_of_a_port_on_the_gateway(text: str | None, seconds: int, told: str) -> None:
+    notes = {FORWARD: "true"} | ({} if text is None else {LEASE: text})
+    claim = claim_in(claims_of(service(notes=notes), config=UPNP))
+    assert claim.forward == seconds
+    assert told in " ".join(warning.message for warning in claim.warnings)
+    assert bool(claim.warnings) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "config", "code"),
+    [
+        ("false", UPNP, None),
+        ("true", Config(), Code.NOT_FORWARDED),
+        ("True", UPNP, Code.INVALID_OBJECT),
+        ("", UPNP, Code.INVALID_OBJECT),
+    ],
+)
+def test_without_a_wish_or_a_setting_no_port_is_opened(
+    text: str, config: Config, code: Code | None
+) -> None:
+    claim = claim_in(claims_of(service(notes={FORWARD: text}), config=config))
+    assert claim.forward is None
+    assert [warning.code for warning in claim.warnings] == ([code] if code else [])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from fairlead.lab.errors import LabError, LabUnavailable
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
     from types import TracebackType
 
     from fairlead.lab.host import Host
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Gateway"]
 
 PROGRAM: Final = "/usr/sbin/miniupnpd"
-OUTSIDE: Final = "80.81.90.1"
+NETWORK: Final = "80.81.90.0/24"
+"""Between the gateway and the internet."""
 ADDRESS: Final = "80.81.90.2"
 """Not of the ranges for documentation, which miniupnpd takes for private."""
 OUTSIDE6: Final = "2a02:90::1"
@@ -72,11 +75,8 @@ class Gateway:
         self._running: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Gateway:
-        if not Path(PROGRAM).exists():
-            raise LabUnavailable("the gateway of the lab needs miniupnpd-nftables: install it")
-        self._directory = Path(tempfile.mkdtemp(prefix="fairlead-gateway-"))
+        self._prepare()
         try:
-            self._wire()
             self.start()
         except BaseException:
             self._end()
@@ -90,6 +90,15 @@ class Gateway:
         trace: TracebackType | None,
     ) -> None:
         self._end()
+
+    @contextmanager
+    def wired(self) -> Iterator[Gateway]:
+        """With its cables, and switched off: :meth:`start` switches it on."""
+        self._prepare()
+        try:
+            yield self
+        finally:
+            self._end()
 
     def start(self) -> None:
         """Start it, with whatever mappings its rules still have, and wait until it listens."""
@@ -138,6 +147,16 @@ class Gateway:
 
     def _chain(self, name: str) -> str:
         return self.host.run(["nft", "list", "chain", "inet", "filter", name], check=True).stdout
+
+    def _prepare(self) -> None:
+        if not Path(PROGRAM).exists():
+            raise LabUnavailable("the gateway of the lab needs miniupnpd-nftables: install it")
+        self._directory = Path(tempfile.mkdtemp(prefix="fairlead-gateway-"))
+        try:
+            self._wire()
+        except BaseException:
+            self._end()
+            raise
 
     def _wire(self) -> None:
         inner, outer = self.host, self.outside

@@ -1,10 +1,11 @@
 """An address that goes for good waits a moment for its ports on the gateway to be closed.
 
 A gateway in secure mode closes a port only for the address that it leads to. So where a VIP is
-given up and has ports open, it stays until the gateway was told, but never longer than
-:data:`PATIENCE`; one that another engine takes over does not wait, because its ports stay open.
+given up and has ports open, it stays until the gateway was told, but never longer than a patience;
+one that another engine takes over does not wait, because its ports stay open.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from time import monotonic
 
@@ -15,6 +16,10 @@ from fairlead.model.verdict import Forward
 
 PATIENCE = 2.0
 """Seconds."""
+MORE = 0.3
+"""Seconds more for each port."""
+LONGEST = 30.0
+"""Seconds, however many there are."""
 
 
 class Closing:
@@ -25,17 +30,20 @@ class Closing:
         self._plan: Plan | None = None
         self._until: dict[IPAddress, float] = {}
 
-    def follow(self, plan: Plan) -> bool:
-        """Another plan; whether some address of the one before is to wait."""
+    def follow(self, plan: Plan) -> float:
+        """Another plan; for how many seconds some address of the one before is to wait."""
         before, self._plan = self._plan, plan
         if before is None or not (there := self._open()):
-            return False
+            return 0.0
         keys = plan.changed
         if keys is None:
             keys = frozenset((*plan.outcomes, *before.outcomes))
-        gone = (_addresses(before, keys) - _addresses(plan, keys)) & there
-        self._until.update(dict.fromkeys(gone, monotonic() + PATIENCE))
-        return bool(gone)
+        gone = (_addresses(before, keys) - _addresses(plan, keys)) & there.keys()
+        if not gone:
+            return 0.0
+        patience = min(LONGEST, PATIENCE + MORE * sum(there[address] for address in gone))
+        self._until.update(dict.fromkeys(gone, monotonic() + patience))
+        return patience
 
     def waiting(self) -> frozenset[IPAddress]:
         """The addresses that are not to go yet."""
@@ -45,8 +53,9 @@ class Closing:
         self._until = {a: end for a, end in self._until.items() if end > now and a in there}
         return frozenset(self._until)
 
-    def _open(self) -> set[IPAddress]:
-        return {one.key.client for one in self._forwards() if one.external is not None}
+    def _open(self) -> Counter[IPAddress]:
+        """How many ports of each address are open."""
+        return Counter(one.key.client for one in self._forwards() if one.external is not None)
 
 
 def _addresses(plan: Plan, keys: Iterable[GroupKey]) -> set[IPAddress]:

@@ -4,6 +4,7 @@ No label ever names a Service, an address or a namespace: the number of series m
 what is served. What is known anyway is read when somebody asks, so counting costs nothing.
 """
 
+from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from fairlead import __version__
+from fairlead.model.verdict import Forward
 from fairlead.runtime.health import Counters
 from fairlead.sources.kube.health import Health
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 Role = Literal["controller", "agent"]
 QUICK = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300)
 """Seconds; close together where the goals are (50, 100, 200 ms)."""
+NOT_OPEN = ("NoGateway", "PortForwardConflict", "PortForwardRefused")
+"""Reason codes of ports that are not open on a gateway."""
 REQUESTS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 """Seconds of a request to the API server."""
 PLANS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -101,14 +105,16 @@ class DriverState(NamedTuple):
 
 
 class AgentMetrics(Metrics):
-    """An agent's. ``drivers``, ``announced`` and ``leases`` are asked when somebody reads the
-    metrics: ``announced`` says how many addresses are in place and how many are placed here."""
+    """An agent's. ``drivers``, ``announced``, ``leases`` and ``forwards`` are asked when somebody
+    reads the metrics: ``announced`` says how many addresses are in place and how many are placed
+    here."""
 
     def __init__(self) -> None:
         super().__init__("agent")
         self.drivers: Callable[[], Iterable[DriverState]] = tuple
         self.announced: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.leases: Callable[[], Iterable[Leased]] = tuple
+        self.forwards: Callable[[], Iterable[Forward]] = tuple
         self.time_to_announce = Histogram(
             "fairlead_time_to_announce_seconds",
             "From the moment an agent learns that an address is its to serve, to its announcement",
@@ -129,6 +135,7 @@ class AgentMetrics(Metrics):
         )
         self.registry.register(_Drivers(self))
         self.registry.register(_Leases(self))
+        self.registry.register(_Forwards(self))
 
 
 class _Build(Collector):
@@ -159,6 +166,28 @@ class _Watches(Collector):
             up.add_metric([health.kind], health.synced and not health.absent and not health.error)
         yield objects
         yield up
+
+
+class _Forwards(Collector):
+    def __init__(self, metrics: AgentMetrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        states = GaugeMetricFamily(
+            "fairlead_forwards",
+            "Ports of this engine's VIPs on the gateway, by state: Open, Waiting, or why not",
+            labels=["state"],
+        )
+        found = Counted(map(_state, self._metrics.forwards()))
+        for state in ("Open", "Waiting", *NOT_OPEN):
+            states.add_metric([state], found[state])
+        yield states
+
+
+def _state(one: Forward) -> str:
+    if one.external is not None:
+        return "Open"
+    return one.code.value or "Waiting"
 
 
 class _Leases(Collector):

@@ -40,6 +40,10 @@ class Announcer(Driver[L2Desired, L2Changes], Protocol):
         """The wanted addresses that somebody else uses."""
         ...
 
+    def disputes(self) -> Collection[Conflict]:
+        """The held addresses that somebody else uses as well. Cheap."""
+        ...
+
 
 class Speaker(Driver[BgpDesired, BgpChanges], Protocol):
     """A driver of routed addresses."""

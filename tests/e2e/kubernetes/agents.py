@@ -81,10 +81,10 @@ class Agent:
         self._kubeconfig = kubeconfig
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self, dataplane: str) -> None:
-        """Start it; does not wait."""
+    def start(self, dataplane: str, more: str = "") -> None:
+        """Start it, with ``more`` lines of configuration; does not wait."""
         self._config.write_text(
-            f"dataplane: {dataplane}\nprobeSeconds: 0.05\nnodePatienceSeconds: 4\n"
+            f"dataplane: {dataplane}\nprobeSeconds: 0.05\nnodePatienceSeconds: 4\n{more}"
         )
         argv = [sys.executable, "-m", "fairlead", "agent", "--engine", self.host.name]
         argv += ["--config", str(self._config), "--state", str(self.state), "--log", "json"]

@@ -8,7 +8,7 @@ A full round is the renewal: what has used up half of its lease, or is gone, is 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -45,6 +45,8 @@ BUDGET = 20.0
 a stop waiting."""
 ALIVE = 3600
 """Seconds of a lease for ever below which it is renewed all the same: some gateways limit it."""
+MANY = 8
+"""So many ports at once are looked up in the list of all of them."""
 LOOKING = 45.0
 """The same for a look at everything."""
 Result = TypeVar("Result")
@@ -86,6 +88,7 @@ class UpnpDriver:
         self._left: set[ForwardKey] = set()
         self._absent: dict[int, list[str]] = {}
         self._permanent = False
+        self._table: dict[tuple[str, int], Entry] | None = None
         self._told: tuple[Forward, ...] = ()
 
     # -- the contract ----------------------------------------------------------------------------
@@ -157,6 +160,7 @@ class UpnpDriver:
         try:
             return await gateway.entries()
         except GatewayFault:
+            self._table = None
             places = {
                 (key.protocol, key.port)
                 for key in (*self._wanted, *self._left)
@@ -167,6 +171,8 @@ class UpnpDriver:
 
     async def _entry(self, gateway: Gateway, protocol: str, port: int) -> Entry | None:
         """The mapping of a port, None also from a gateway that does not tell."""
+        if self._table is not None:
+            return self._table.get((protocol, port))
         try:
             return await gateway.entry(protocol, port)
         except GatewayFault:
@@ -223,6 +229,7 @@ class UpnpDriver:
         closed = [key for key, row in rows.items() if row is None]
         # a port that changes hands is closed first: the gateway has each one once
         first = [key for key in closed if (key.client.version, key.protocol, key.port) in opened]
+        await self._look_up(rows)
         stuck = [await self._each(key, None) for key in first]
         for key, row in rows.items():
             if row is not None:
@@ -230,6 +237,15 @@ class UpnpDriver:
         stuck += [await self._each(key, None) for key in closed if key not in first]
         if found := [text for text in stuck if text]:
             raise DriverError("; ".join(found[:3]) + (" and more" if found[3:] else ""))
+
+    async def _look_up(self, rows: Collection[ForwardKey]) -> None:
+        """Where many ports are concerned, who has them is asked once and not for each."""
+        self._table = None
+        gateway = self._gateways.get(4)
+        if gateway is None or len(rows) < MANY:
+            return
+        with suppress(GatewayFault, GatewayGone):  # then each is asked for
+            self._table = {(one.protocol, one.port): one for one in await gateway.entries()}
 
     async def _each(self, key: ForwardKey, row: Forwarding | None) -> str:
         """One port. Returns what could not be closed; raises DriverError without a gateway."""
@@ -348,11 +364,14 @@ class UpnpDriver:
     def _forget(self, key: ForwardKey) -> None:
         self._made.pop(key, None)
         self._left.discard(key)
+        if self._table is not None and key.client.version == 4:
+            self._table.pop((key.protocol, key.port), None)
 
     # -- telling ---------------------------------------------------------------------------------
 
-    def _run(self, work: Coroutine[None, None, Result], seconds: float = BUDGET) -> Result:
+    def _run(self, work: Coroutine[None, None, Result], budget: float | None = None) -> Result:
         """Do it, within a time; whatever comes of it is told."""
+        seconds = BUDGET if budget is None else budget
         try:
             return asyncio.run(asyncio.wait_for(work, seconds))
         except TimeoutError:

@@ -8,15 +8,19 @@ Facts from the standards (Open Connectivity Foundation, gateway device DCPs)::
 """
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
+from xml.etree.ElementTree import Element
 
 from aiohttp import ClientConnectorError, ClientError
 from async_upnp_client.client import UpnpDevice, UpnpService
 from async_upnp_client.client_factory import UpnpFactory
 from async_upnp_client.exceptions import UpnpActionError
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]  # it has no types
 
 from fairlead.drivers.upnp.requester import Refusal, Requester
 from fairlead.model.addresses import IPAddress
@@ -34,9 +38,11 @@ MOST = 2048
 """Mappings that are read of one gateway."""
 LONGEST_PINHOLE = 86400
 """Seconds; no pinhole is for ever (WANIPv6FirewallControl:1, 2.5.3)."""
-NO_SUCH_INDEX, NO_SUCH_ENTRY, NO_SUCH_PINHOLE = 713, 714, 704
+NO_SUCH_INDEX, NO_SUCH_ENTRY, NO_SUCH_LIST, NO_SUCH_PINHOLE = 713, 714, 730, 704
 CONFLICT, PERMANENT_ONLY, NOT_AUTHORISED = 718, 725, 606
 UNSUPPORTED = (401, 402, 501, 602)
+logging.getLogger("async_upnp_client").setLevel(logging.CRITICAL)
+# what it warns of is refused there, and told by us; its warnings hold what strangers wrote
 SHOWN = 80
 """Characters of a stranger's text that are shown."""
 
@@ -135,6 +141,30 @@ class IgdGateway:
         return None
 
     async def entries(self) -> list[Entry]:
+        try:
+            return [entry for protocol in NUMBERS for entry in await self._listed(protocol)]
+        except (GatewayFault, GatewayGone):  # version 1, or it tells only some of them
+            return await self._one_by_one()
+
+    async def _listed(self, protocol: str) -> list[Entry]:
+        """All mappings of a protocol in one answer (WANIPConnection:2, 2.5.21)."""
+        try:
+            said = await self._map(
+                "GetListOfPortMappings",
+                NewStartPort=1,
+                NewEndPort=65535,
+                NewProtocol=protocol,
+                NewManage=True,
+                NewNumberOfPorts=0,
+            )
+        except GatewayFault as fault:
+            if fault.code == NO_SUCH_LIST:
+                return []
+            raise
+        with _told():
+            return [*_entries(fromstring(str(said.get("NewPortListing", ""))))]
+
+    async def _one_by_one(self) -> list[Entry]:
         found: list[Entry] = []
         for index in range(MOST):
             try:
@@ -305,8 +335,19 @@ def _entry(said: dict[str, Any]) -> Entry:
     )
 
 
+def _entries(listing: Element) -> Iterator[Entry]:
+    """The mappings of a PortMappingList, whatever its namespace."""
+    for one in islice(listing, MOST):
+        said = {field.tag.rpartition("}")[2]: field.text or "" for field in one}
+        # other names than those of the same fields elsewhere
+        said["NewPortMappingDescription"] = said.get("NewDescription", "")
+        said["NewLeaseDuration"] = said.get("NewLeaseTime", "")
+        yield _entry(said)
+
+
 def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 11 else 0
 
 
 def _address(value: object) -> IPAddress | None:

@@ -69,6 +69,10 @@ class Fencing:
         """Fetch the evidence that the fence asks for from the API."""
         self._record = record
 
+    async def released(self) -> bool:
+        """Wait for a fence that is ending too to hand over; whether it holds nothing (any more)."""
+        return await asyncio.to_thread(self.announcer.released)
+
     async def run(self, changed: Callable[[], None]) -> None:
         """Until cancelled: keep in touch."""
         self._changed = changed

@@ -44,10 +44,9 @@ MOST: Final = 1 << 16
 
 
 def watches(config: Config) -> tuple[Watch, ...]:
-    """What to read from the start."""
+    """What to read from the start; VirtualIPs follow once it is known which."""
     keep = Trim(config)
     found = [
-        watch(VIRTUAL_IPS, transform=keep),
         watch(ENGINE_GROUPS, transform=keep),
         watch(NODES, transform=keep),
         watch(BGP_PEERS, transform=keep),
@@ -58,6 +57,11 @@ def watches(config: Config) -> tuple[Watch, ...]:
         if config.service_type == "NodePortLocal":
             found.append(watch(PODS, transform=keep))
     return tuple(found)
+
+
+def virtual_ips(config: Config, *, labels: str) -> Watch:
+    """VirtualIPs, of those that the selector chooses."""
+    return watch(VIRTUAL_IPS, labels=labels, transform=Trim(config))
 
 
 def slices(config: Config) -> Watch | None:
@@ -134,8 +138,9 @@ class Trim:
     def _listener(self, entry: VirtualIPListener) -> VirtualIPListener:
         if self._joins:
             return entry
-        service = entry.service if entry.local else ""
-        return VirtualIPListener(entry.protocol, entry.port, service, local=entry.local)
+        service = entry.service if entry.local or entry.forward is not None else ""
+        local, forward = entry.local, entry.forward
+        return VirtualIPListener(entry.protocol, entry.port, service, local=local, forward=forward)
 
     def _slice(self, item: EndpointSlice) -> EndpointSlice:
         labels = {SERVICE_NAME: item.service} if item.service else None

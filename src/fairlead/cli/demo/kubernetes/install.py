@@ -9,6 +9,8 @@ from fairlead.cli.demo.kubernetes.site import LONG, SYSTEM, Site
 
 STRICT, OPEN = "handleUnclassed: false", "handleUnclassed: true"
 """The documents' Services name no class."""
+INDENT = 4 * " "
+"""Of settings in the ConfigMap."""
 SECRET = (
     *("-n", SYSTEM, "create", "secret", "generic", "fairlead-fence"),
     "--from-file=key=/dev/stdin",
@@ -18,17 +20,20 @@ RANDOM = "openssl rand -hex 32"
 READY = {"fairlead-agent": 2, "fairlead-controller": 2}
 
 
-def install(site: Site) -> None:
-    """The manifests of the source tree, unchanged but for one setting."""
+def install(site: Site, *more: str) -> None:
+    """The manifests of the source tree, unchanged but for one setting, and ``more`` of them."""
     site.show("get", "nodes")
     manifests = (site.top / "deploy" / "install.yaml").read_text()
     if STRICT not in manifests:
         raise Deviation(expected=f"'{STRICT}' in deploy/install.yaml", seen="it is not there")
     started = time.monotonic()
+    settings = f"\n{INDENT}".join((OPEN, *more))
+    typed = settings.replace("\n", "\\n")
     screen.command(
-        f"sed 's/{STRICT}/{OPEN}/' deploy/install.yaml | kubectl apply --server-side -f -"
+        f"sed 's/{STRICT}/{typed}/' deploy/install.yaml | kubectl apply --server-side -f -"
     )
-    said = site.kubectl("apply", "--server-side", "-f", "-", input=manifests.replace(STRICT, OPEN))
+    edited = manifests.replace(STRICT, settings)
+    said = site.kubectl("apply", "--server-side", "-f", "-", input=edited)
     screen.note(f"{len(said.splitlines())} objects: definitions, rights, controller and agents")
     site.show(*SECRET, input=secrets.token_hex(32), shown=f"{RANDOM} | kubectl {' '.join(SECRET)}")
     site.until(lambda: _ready(site), lambda seen: seen == READY, expected=f"{READY}", patience=LONG)

@@ -155,10 +155,10 @@ class Site:
 
 
 @contextmanager
-def standing(top: Path) -> Iterator[Site]:
+def standing(top: Path, *, clients: int = 1) -> Iterator[Site]:
     """Build the cluster; it goes with the block, whatever ends that."""
     with ExitStack() as stack:
-        site = Site(stack.enter_context(KubernetesLab(nodes=2, lan=LAN)), top)
+        site = Site(stack.enter_context(KubernetesLab(nodes=2, clients=clients, lan=LAN)), top)
         for kernel in site.kernels.values():
             stack.callback(kernel.close)
         yield site

@@ -1,1 +1,2 @@
-"""Addresses from the LAN: a VIP from a DHCP server, on a Kubernetes cluster of namespaces."""
+"""Addresses from the LAN and ports on its gateway, on a Kubernetes cluster of namespaces: DHCP and
+UPnP."""

@@ -8,16 +8,20 @@ from pathlib import Path
 from fairlead.cli.demo import screen
 from fairlead.cli.demo.kubernetes import install
 from fairlead.cli.demo.kubernetes.site import Site, standing
-from fairlead.cli.demo.lan import dhcp
+from fairlead.cli.demo.lan import dhcp, upnp
 from fairlead.cli.demo.lan.stage import Stage
 from fairlead.cli.demo.show import walk
 from fairlead.lab.dhcp import DhcpServer
+from fairlead.lab.gateway import NETWORK, Gateway
 
+UPNP = ("enableUPNP: true", "upnpRefreshSeconds: 5")
 STEPS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
-    ("A cluster, and Fairlead put there", lambda stage: install.install(stage.site)),
+    ("A cluster, and Fairlead put there", lambda stage: install.install(stage.site, *UPNP)),
     ("kube-vip, a Service on 0.0.0.0 (as in the document): its address is leased", dhcp.leased),
     ("The node that holds the address is cut off: the address stays", dhcp.kept),
     ("The Service is deleted: the lease is given back", dhcp.given_back),
+    ("kube-vip, forwardUPNP (as in the document): reached from the internet", upnp.opened),
+    ("The Service is deleted: its port is closed on the router", upnp.closed),
 )
 POOL = ("192.168.0.150", "192.168.0.159")
 
@@ -28,10 +32,14 @@ def perform(top: Path, *, pause: Callable[[], None] | None) -> None:
     with the cluster gone by then."""
     started = time.monotonic()
     with ExitStack() as stack:
-        site = stack.enter_context(standing(top))
+        site = stack.enter_context(standing(top, clients=2))
         server = stack.enter_context(DhcpServer(site.client, pool=POOL, renew=10, rebind=20))
+        router = Gateway(site.client, site.lab["client-2"], secure=True)
+        gateway = stack.enter_context(router.wired())
+        for node in site.nodes.values():
+            node.ip("route", "add", NETWORK, "via", site.client.v4)
         _introduce(site, server, time.monotonic() - started)
-        walk(STEPS, Stage(site, server), pause=pause)
+        walk(STEPS, Stage(site, server, gateway), pause=pause)
     taken = time.monotonic() - started
     screen.heading(f"All {len(STEPS)} steps as expected, in {taken:.0f} s. The cluster is gone.")
 
