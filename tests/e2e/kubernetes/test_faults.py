@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import NamedTuple
@@ -24,8 +24,10 @@ from fairlead.model.addresses import IPAddress
 from .agents import install
 
 pytestmark = pytest.mark.root
-FIRST = IPv4Address("192.0.2.10")
-VIPS = 10
+VIPS: list[IPAddress] = [
+    *(IPv4Address("192.0.2.10") + n for n in range(5)),
+    *(IPv6Address("fd00:2::10") + n for n in range(5)),
+]
 VICTIM = "node-1"
 OTHER = "node-2"
 SLACK = 2.0
@@ -45,7 +47,7 @@ class Site:
     def __init__(self, lab: KubernetesLab, directory: Path) -> None:
         self.lab, self.directory = lab, directory
         names = list(lab.nodes)
-        homes: dict[IPAddress, str] = {FIRST + n: names[n % len(names)] for n in range(VIPS)}
+        homes = {vip: names[n % len(names)] for n, vip in enumerate(VIPS)}
         kubeconfig = install(lab)
         lab.apply([virtual_ip(vip, home, "default/kubernetes") for vip, home in homes.items()])
         config = directory / "fairlead.yaml"
@@ -69,7 +71,7 @@ class Site:
 def site() -> Iterator[Site]:
     with (
         open_directory() as name,
-        KubernetesLab(nodes=3, kube_proxy=False, ipv6=False) as lab,
+        KubernetesLab(nodes=3, kube_proxy=False) as lab,
     ):
         yield Site(lab, Path(name))
 
