@@ -232,8 +232,7 @@ class Fence:
         self._ticked = now
         self._agree(table)
         decided = self._decide(table)
-        left = self._inheritance(table)
-        if self._settling(decided, left):
+        if self._settles_at and self._settling(decided, left := self._inheritance(table)):
             if self._sight(table).links:  # before bfdd has said anything, we would deny all links
                 self._speak(table, left, serving=True)
             return
