@@ -23,7 +23,7 @@ from fairlead.model.addresses import IPAddress
 
 from .agents import install
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]  # three attempts of a minute each
 VIPS: list[IPAddress] = [
     *(IPv4Address("192.0.2.10") + n for n in range(5)),
     *(IPv6Address("fd00:2::10") + n for n in range(5)),
