@@ -35,7 +35,7 @@ class Rounds(NamedTuple):
 class DataPlane:
     """``engine``: the name of this host's engine. ``known``: addresses that it holds since before.
     ``progress``: something is in place now, or no more. ``lane``: what is special about the
-    addresses of a role."""
+    addresses of a role. ``standby``: a fence may take what others hold, at any time."""
 
     def __init__(
         self,
@@ -47,7 +47,9 @@ class DataPlane:
         progress: Callable[[], None],
         health: Callable[[DriverHealth], None],
         lane: type[L2Lane] = L2Lane,
+        standby: bool = False,
     ) -> None:
+        self._standby = standby
         self._engine, self._planes = engine, planes
         self._progress, self._health = progress, health
         self._closing = Closing(lambda: self.forwards)
@@ -60,7 +62,7 @@ class DataPlane:
         self, planes: Planes, known: Iterable[IPAddress], rounds: Rounds, lane: type[L2Lane]
     ) -> None:
         self._l4: AnyReconciler = Reconciler(
-            L4Lane(self._engine),
+            L4Lane(self._engine, standby=self._standby),
             planes.l4,
             Surroundings(
                 other=self._elsewhere,
