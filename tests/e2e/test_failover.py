@@ -23,16 +23,18 @@ SLACK = 2.0
 
 
 class Site:
-    """Three engines with a fence and an agent each; the agents read one folder."""
+    """Three engines with a fence and an agent each; the agents read one folder. ``buffer``: so many
+    of them take over, and have nothing of their own."""
 
-    def __init__(self, hosts: Hosts, directory: Path) -> None:
-        self.hosts, self.directory = hosts, directory
+    def __init__(self, hosts: Hosts, directory: Path, *, buffer: int = 0) -> None:
+        self.hosts, self.directory, self.buffer = hosts, directory, buffer
         self.engines = [host.name for host in hosts.with_role("engine")]
         self.agents: dict[str, subprocess.Popen[str]] = {}
         self.manifests = directory / "manifests"
         self.manifests.mkdir()
         objects = [*map(self._node, self.engines), self._service(), self._slice()]
         objects += [self._vip(n, vip) for n, vip in enumerate(VIPS)]
+        objects += [self._group()] if buffer else []
         text = b"\n---\n".join(map(msgspec.json.encode, objects))
         (self.manifests / "all.yaml").write_bytes(text)
         for name in self.engines:
@@ -100,8 +102,17 @@ class Site:
                 "group": group,
                 "members": ["Service/default/web"],
                 "listeners": [listener],
-                "home": [self.engines[number % len(self.engines)]],
+                "home": [self.engines[number % (len(self.engines) - self.buffer)]],
             },
+        }
+
+    def _group(self) -> dict[str, object]:
+        """What selects every Node, and keeps some in reserve."""
+        return {
+            "apiVersion": "fairlead.dev/v1alpha1",
+            "kind": "EngineGroup",
+            "metadata": {"name": "default"},
+            "spec": {"nodeSelector": {}, "mode": "NPlusM", "bufferEngines": self.buffer},
         }
 
 
@@ -166,3 +177,21 @@ def test_an_agent_that_is_killed_darkens_nothing(site: Site) -> None:
     assert site.holders() == before
     assert max(seen.outage(vip, since=killed) for vip in VIPS) < 0.1 + SLACK / 2
     assert answers(site)
+
+
+def test_the_buffer_takes_over_what_a_crash_leaves_and_gives_it_back() -> None:
+    """NPlusM, by agents and by fences: nobody else gets more than it has."""
+    with TemporaryDirectory(prefix="failover-") as name, Lab(cluster(engines=3, pods=1)) as hosts:
+        Path(name).chmod(0o755)
+        found = Site(hosts, Path(name), buffer=1)
+        one, two, spare = found.engines
+        calm = {one: set(VIPS[::2]), two: set(VIPS[1::2]), spare: set[IPv4Address]()}
+        until(lambda: found.holders() == calm, found, seconds=40)
+        for segment in ("lan", "pods"):
+            hosts[one].cut(segment)
+        taken = {one: set[IPv4Address](), two: calm[two], spare: calm[one]}
+        until(lambda: found.holders() == taken, found)
+        for segment in ("lan", "pods"):
+            hosts[one].mend(segment)
+        until(lambda: found.holders() == calm, found)
+        assert answers(found)
