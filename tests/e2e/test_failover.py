@@ -20,21 +20,23 @@ SLACK = 2.0
 
 
 class Site:
-    """Three engines with a fence and an agent each; the agents read one folder."""
+    """Three engines with a fence and an agent each; the agents read one folder. ``buffer``: so many
+    of them take over, and have nothing of their own."""
 
-    def __init__(self, hosts: Hosts, directory: Path) -> None:
+    def __init__(self, hosts: Hosts, directory: Path, *, buffer: int = 0) -> None:
         self.hosts = hosts
         names = [host.name for host in hosts.with_role("engine")]
-        homes = {vip: names[n % len(names)] for n, vip in enumerate(VIPS)}
+        homes = {vip: names[n % (len(names) - buffer)] for n, vip in enumerate(VIPS)}
         manifests = objects(
             engines={name: hosts[name].v4 for name in names},
             homes=homes,
             pods=[pod.v4 for pod in hosts.with_role("pod")],
             target=8080,
         )
+        reserve = [_reserve(buffer)] if buffer else []
         folder = directory / "manifests"
         folder.mkdir()
-        (folder / "all.yaml").write_text(written(manifests))
+        (folder / "all.yaml").write_text(written([*manifests, *reserve]))
         self.engines = Engines(hosts, names, directory, homes=homes, source=["-f", str(folder)])
         self.engines.start()
 
@@ -86,3 +88,30 @@ def test_an_agent_that_is_killed_darkens_nothing(site: Site) -> None:
     assert engines.at_home()
     assert max(seen.outage(vip, since=killed) for vip in VIPS) < 0.1 + SLACK / 2
     assert site.answers()
+
+
+def test_the_buffer_takes_over_what_a_crash_leaves_and_gives_it_back() -> None:
+    """NPlusM, by agents and by fences: nobody else gets more than it has."""
+    with open_directory() as name, Lab(cluster(engines=3, pods=1)) as hosts:
+        site = Site(hosts, Path(name), buffer=1)
+        engines = site.engines
+        one, two, spare = engines.names
+        engines.until(engines.well, "every VIP at home", seconds=60)
+        assert not engines.held(spare)
+        engines.crash(one)
+        lost, others = set(engines.at_home_on(one)), set(engines.at_home_on(two))
+        engines.until(lambda: engines.held(spare) == lost, "the take-over")
+        assert engines.held(two) == others
+        engines.mend(one)
+        engines.until(engines.well, "the return")
+        engines.until(site.answers, "answers")
+
+
+def _reserve(buffer: int) -> dict[str, object]:
+    """A group of every Node that keeps some in reserve."""
+    return {
+        "apiVersion": "fairlead.dev/v1alpha1",
+        "kind": "EngineGroup",
+        "metadata": {"name": "default"},
+        "spec": {"nodeSelector": {}, "mode": "NPlusM", "bufferEngines": buffer},
+    }

@@ -54,6 +54,7 @@ class DataPlane:
         self._progress, self._health = progress, health
         self._closing = Closing(lambda: self.forwards)
         self._behind: tuple[AnyReconciler, ...] = ()
+        self._told: tuple[Conflict, ...] = ()
         self.loops: tuple[AnyReconciler, ...] = ()
         if planes is not None:
             self._wire(planes, known, rounds or Rounds(), lane)
@@ -86,7 +87,7 @@ class DataPlane:
                 progress=lambda: self._moved(self._l4, *self._behind),
                 health=self._health,
                 news=planes.links,
-                troubles=lambda: frozenset(planes.l2.disputes()),
+                untold=lambda: self.disputes != self._told,
             ),
             every=rounds.every,
             share=rounds.share,
@@ -226,7 +227,8 @@ class DataPlane:
         failing = [health for health in self.serving if not health.ok]
         planes = self._planes
         conflicts = {one.address: one for one in planes.l2.conflicts()} if planes else {}
-        found = [_disputed(one) for one in self.disputes]
+        self._told = self.disputes
+        found = [_disputed(one) for one in self._told]
         if not failing and not conflicts:
             return tuple(found)
         for loop in self._announcers:
