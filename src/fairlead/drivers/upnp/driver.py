@@ -24,6 +24,7 @@ from fairlead.drivers.upnp.gateway import (
     GatewayFault,
     GatewayGone,
 )
+from fairlead.drivers.upnp.render import order
 from fairlead.model.forward import (
     PERMANENT,
     Forwarding,
@@ -377,7 +378,7 @@ class UpnpDriver:
         except TimeoutError:
             raise DriverError(f"the gateway is slow: {seconds:g} s were not enough") from None
         finally:
-            rows = sorted(self._wanted.items(), key=lambda item: _place(item[0]))
+            rows = sorted(self._wanted.items(), key=lambda item: order(item[0]))
             self._told = tuple(self._forward(key, row) for key, row in rows)
 
     def _forward(self, key: ForwardKey, row: Forwarding) -> Forward:
@@ -393,7 +394,3 @@ class UpnpDriver:
             return Forward(row.service, key, key.client)
         doubt = verdict.not_public(self.gateway, self._external)
         return Forward(row.service, key, self._external, *(doubt or ()))
-
-
-def _place(key: ForwardKey) -> tuple[int, int, str, int]:
-    return key.client.version, int(key.client), key.protocol, key.port
