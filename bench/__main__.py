@@ -23,6 +23,7 @@ BENCHES = (
     "ledger",
     "l2_driver",
     "bgp",
+    "dhcp",
     "upnp",
     "failover",
     "kubernetes_start",

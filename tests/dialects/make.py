@@ -6,7 +6,7 @@ import msgspec
 import ryaml
 
 from fairlead.dialects.translate import translate
-from fairlead.model import kube, objects, virtualip
+from fairlead.model import addresslease, kube, objects, virtualip
 from fairlead.model.claim import Claim, Claims
 from fairlead.model.config import Config
 from fairlead.model.kube import KubeObject
@@ -27,6 +27,7 @@ KINDS: dict[str, type[KubeObject]] = {
         objects.AddressPool,
         objects.EngineGroup,
         virtualip.VirtualIP,
+        addresslease.AddressLease,
     )
 }
 

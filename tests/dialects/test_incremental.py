@@ -11,8 +11,9 @@ from fairlead.dialects.translate import translate
 from fairlead.dialects.translated import Translated
 from fairlead.model.claim import Claims
 from fairlead.model.config import Config
+from fairlead.model.dhcp import LeaseKey
 from fairlead.model.kube import KubeObject
-from fairlead.model.names import Ref
+from fairlead.model.names import GroupKey, Ref
 from fairlead.model.verdict import Code, Reason
 from fairlead.model.world import JOURNAL, Change, World
 from tests.dialects.make import decoded, service_ref, world_of
@@ -35,6 +36,7 @@ NOTES = st.dictionaries(
             "aviinfrasetting.ako.vmware.com/name",
             "kube-vip.io/loadbalancerIPs",
             "kube-vip.io/ignore",
+            "kube-vip.io/macvlanName",
             "fairlead.dev/engine-group",
             "nodeportlocal.antrea.io",
         ]
@@ -65,7 +67,7 @@ SERVICE = st.builds(
             "ports": st.sampled_from([[{"port": 80, "nodePort": 30080}], [{"port": 80}], []]),
             "selector": LABELS,
             "externalTrafficPolicy": st.sampled_from(["Local", "Cluster", "odd"]),
-            "loadBalancerIP": st.sampled_from(["", "10.0.0.5", "10.0.9.5", "bad"]),
+            "loadBalancerIP": st.sampled_from(["", "10.0.0.5", "10.0.9.5", "0.0.0.0", "bad"]),
             "loadBalancerClass": st.sampled_from([None, None, "other", "ako.vmware.com/avi-lb"]),
         }
     ),
@@ -145,6 +147,23 @@ GROUP = st.builds(
     LABELS,
     st.sampled_from([[], ["se"], ["a"]]),
 )
+KEYS = [GroupKey("kube-vip", "dhcp", "default", "a"), GroupKey("kube-vip", "macvlan", "", "a")]
+LEASE = st.builds(
+    lambda key, family, state, address: {
+        "kind": "AddressLease",
+        "metadata": meta(LeaseKey(key, 4 if family == "IPv4" else 6).name),
+        "spec": {
+            "group": {f: v for f, v in key._asdict().items() if v},
+            "family": family,
+            "mac": "02:00:00:00:00:01",
+        },
+        "status": {"state": state, "address": address},
+    },
+    st.sampled_from(KEYS),
+    st.sampled_from(["IPv4", "IPv6"]),
+    st.sampled_from(["Bound", "Bound", "Lost"]),
+    st.sampled_from(["10.0.0.7", "10.0.0.8", "fd00::7", "bad"]),
+)
 CONFIG_MAP = st.builds(
     lambda name, ns, text: {
         "kind": "ConfigMap",
@@ -156,7 +175,7 @@ CONFIG_MAP = st.builds(
     st.sampled_from(["", "[", "loadbalancer: {vipSubnet: 192.0.2.0/28}"]),
 )
 OBJECT = st.one_of(
-    SERVICE, SERVICE, SLICE, POD, NODE, NAMESPACE, SETTING, POOL, GROUP, CONFIG_MAP
+    SERVICE, SERVICE, SLICE, POD, NODE, NAMESPACE, SETTING, POOL, GROUP, CONFIG_MAP, LEASE
 ).map(decoded)
 
 

@@ -17,10 +17,20 @@ from fairlead.model.claim import (
     ListenerClaim,
 )
 from fairlead.model.config import Config
+from fairlead.model.dhcp import DhcpWish, Leased, own_id
 from fairlead.model.ledger import Ledger, Spot
-from fairlead.model.names import Ref
+from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Plan
-from fairlead.planner import compile_l2, compile_l4, delta_l2, delta_l4, differences, plan
+from fairlead.planner import (
+    compile_dhcp,
+    compile_l2,
+    compile_l4,
+    delta_dhcp,
+    delta_l2,
+    delta_l4,
+    differences,
+    plan,
+)
 
 from .make import RULES, backends, claim, pool
 
@@ -61,7 +71,7 @@ def claims(draw: st.DrawFn) -> Claim:
     node = draw(st.sampled_from(["", "n1", "n2"]))
     share = draw(st.sampled_from(["", "k1", "k2"]))
     alone = not share and not static
-    return claim(
+    made = claim(
         f"s{number}",
         *(
             ListenerClaim(draw(st.sampled_from(["TCP", "UDP"])), p, backends(node=node))
@@ -80,6 +90,34 @@ def claims(draw: st.DrawFn) -> Claim:
         internal=draw(st.sampled_from(TIERS if alone else [None])),
         pools=draw(st.sampled_from([(), (), ("blue",), ("nowhere",)] if alone else [()])),
     )  # fmt: skip
+    return draw(leased(made)) if alone and made.internal is None else made
+
+
+@st.composite
+def leased(draw: st.DrawFn, made: Claim) -> Claim:
+    """The same, or the same on 0.0.0.0, with something or nothing known of its lease."""
+    what = draw(st.sampled_from(["", "", "", "dhcp", "macvlan"]))
+    if not what:
+        return made
+    name = made.ref.name if what == "dhcp" else draw(st.sampled_from(["lan1", "lan2"]))
+    group = GroupKey("kube-vip", what, made.ref.namespace if what == "dhcp" else "", name)
+    hostname = draw(st.sampled_from(["", "h", "h2"]))
+    known: tuple[Leased, ...] = ()
+    address = None
+    if state := draw(st.sampled_from(["", "Bound", "Refused", "Lost"])):
+        if state == "Bound":
+            address = ip_address(draw(st.sampled_from(["203.0.113.8", "203.0.113.9", "192.0.2.3"])))
+        under = draw(st.sampled_from(["", hostname, own_id(hostname, group) if hostname else ""]))
+        known = (Leased(family=4, state=state, address=address, client_id=under),)  # type: ignore[arg-type]  # one of the words
+    return replace(
+        made,
+        group=group,
+        pools=(),
+        families=(4,),
+        family_policy="SingleStack",
+        addresses=(address,) if address is not None else (),
+        dhcp=DhcpWish(families=(4,), hostname=hostname, leased=known),
+    )
 
 
 @dataclass
@@ -147,6 +185,7 @@ def same(left: Plan, right: Plan) -> None:
     assert left.asked == right.asked
     assert left.ledger == right.ledger
     assert left.waiting == right.waiting
+    assert left.hostnames == right.hostnames
 
 
 def lawful(made: Plan) -> None:
@@ -199,6 +238,13 @@ def deltas(before: Plan, now: Plan) -> None:
     assert (l4.vips | changes.vips_added) - changes.vips_removed == wanted.vips
     l2, moves = compile_l2(before, "here"), delta_l2(before, now, "here")
     assert (l2.owned | moves.added) - moves.removed == compile_l2(now, "here").owned
+    leases, news = dict(compile_dhcp(before, "here").rows), delta_dhcp(before, now, "here").rows
+    for lease, order in news.items():
+        if order is None:
+            del leases[lease]
+        else:
+            leases[lease] = order
+    assert leases == compile_dhcp(now, "here").rows
 
 
 @settings(FAST, max_examples=100)

@@ -1,6 +1,7 @@
 """The agent as a whole, on the drivers' fakes: batches in, addresses out, and what may go wrong."""
 
 import asyncio
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,24 @@ def test_an_address_that_somebody_else_uses_is_told(tmp_path: Path) -> None:
             assert (said.state, said.code) == (State.PENDING, Code.ADDRESS_IN_USE)
             site.lan.leave(parse_address("192.0.2.10"))
             await until(lambda: site.told.verdict_of["192.0.2.10"].state is State.SERVED)
+
+    asyncio.run(scenario())
+
+
+def test_an_address_that_somebody_else_begins_to_use_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        site = Site(tmp_path)
+        site.source.say(*nodes(), *WEB, vip(10))
+        async with site.running() as agent:
+            await until(lambda: site.addresses == ["192.0.2.10"])
+            site.lan.hold(ip_address("192.0.2.10"))
+            name = "192.0.2.10"
+            await until(lambda: site.told.verdict_of[name].code is Code.ADDRESS_DISPUTED)
+            assert site.told.verdict_of[name].state is State.SERVED
+            (rival,) = agent.dataplane.rivals
+            assert (rival.mac, rival.interface) == ("02:00:00:00:00:99", "eth0")
+            site.lan.leave(ip_address("192.0.2.10"))
+            await until(lambda: site.told.verdict_of[name].code is Code.NONE)
 
     asyncio.run(scenario())
 

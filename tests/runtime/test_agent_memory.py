@@ -1,6 +1,7 @@
 """What an agent leaves out of objects, and what it keeps on disk: neither may change what it
 does."""
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from fairlead.model.kube import KubeObject, Metadata
 from fairlead.model.virtualip import VirtualIP
 from fairlead.model.world import Change, World
 from fairlead.planner import compile_l2, compile_l4, serve
+from fairlead.planner.fencing import table_of
 from fairlead.runtime.agent import cache
 from fairlead.runtime.agent.cache import UnusableCache
+from fairlead.runtime.agent.scope import foreign_to
 from fairlead.runtime.agent.watches import Trim, needed, slices, watches
 from tests.dialects.make import decoded
 from tests.dialects.test_published import OBJECT
@@ -33,7 +36,7 @@ def world(config: Config, items: list[KubeObject]) -> World:
 @given(config=st.sampled_from(CONFIGS), items=OBJECTS)
 def test_trimmed_objects_serve_alike(config: Config, items: list[KubeObject]) -> None:
     trim = Trim(config)
-    kinds = {w.kind for w in watches(config)}
+    kinds = {VirtualIP.KIND, *(w.kind for w in watches(config))}
     more = slices(config)
     kinds |= {more.kind} if more is not None else set()
     whole = [item for item in items if item.KIND in kinds]
@@ -68,7 +71,27 @@ def test_what_many_say_alike_is_one_value() -> None:
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_nothing_is_needed_that_is_not_read(config: Config) -> None:
-    assert needed(config) <= {w.kind for w in watches(config)}
+    assert needed(config) <= {VirtualIP.KIND, *(w.kind for w in watches(config))}
+
+
+@settings(max_examples=300, deadline=None)
+@given(config=st.sampled_from(CONFIGS), items=OBJECTS, engine=st.sampled_from(["n1", "n2"]))
+def test_vips_of_other_engine_groups_concern_an_engine_in_nothing(
+    config: Config, items: list[KubeObject], engine: str
+) -> None:
+    whole = world(config, items)
+    foreign = foreign_to(engine, whole)
+    own = [
+        item
+        for item in items
+        if not (isinstance(item, VirtualIP) and item.spec.engine_group in foreign)
+    ]
+    one, other = (serve(serving(some)) for some in (whole, world(config, own)))
+    assert compile_l2(one, engine) == compile_l2(other, engine)
+    assert compile_l4(one, engine) == compile_l4(other, engine)
+    where = {name: ip_address(f"198.51.100.{n}") for n, name in enumerate(("n1", "n2", "n3"), 1)}
+    tables = [table_of(plan, engine, addresses=where) for plan in (one, other)]
+    assert tables[0] == tables[1]
 
 
 # -- the cache ------------------------------------------------------------------------------------

@@ -264,6 +264,27 @@ def test_an_interface_that_fails_or_is_mended_is_looked_at_at_once(tmp_path: Pat
     asyncio.run(scenario())
 
 
+def test_an_address_that_somebody_else_begins_to_use_is_kept_and_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = House(tmp_path)
+        house.write(POOL + services(2))
+        async with house.serving():
+            await until(lambda: len(house.addresses) == 2)
+            house.lan.hold(A)
+            await until(lambda: house.told.verdict_of["s00"].code is Code.ADDRESS_DISPUTED)
+            said = house.told.verdict_of["s00"]
+            assert (said.state, said.addresses) == (State.SERVED, (A,))
+            assert said.reason is not None
+            assert "02:00:00:00:00:99 on eth0" in said.reason.message
+            assert house.told.verdict_of["s01"].code is Code.NO_READY_BACKEND
+            await until(lambda: _read_code(house, "s00") is Code.ADDRESS_DISPUTED)
+            house.lan.leave(A)
+            await until(lambda: house.told.verdict_of["s00"].code is Code.NO_READY_BACKEND)
+            assert len(house.addresses) == 2
+
+    asyncio.run(scenario())
+
+
 def test_an_address_in_foreign_use_is_not_taken_after_a_restart_either(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = House(tmp_path)

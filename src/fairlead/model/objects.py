@@ -209,7 +209,8 @@ class EngineSpec(Struct, frozen=True, gc=False, rename="camel", omit_defaults=Tr
     """What an engine holds, as it says itself. ``count``: how many ``holds`` are. ``side``: the
     engines that it is connected with. ``rightful``: it may hold VIPs, by the rule of its fence.
     ``problems``: what keeps it from holding what it should. ``forwards``: its ports on the
-    gateway."""
+    gateway. ``rivals``: VIPs that another host of its LAN uses, each as ``ADDRESS MAC
+    INTERFACE``."""
 
     count: int = 0
     holds: tuple[str, ...] = ()
@@ -217,6 +218,7 @@ class EngineSpec(Struct, frozen=True, gc=False, rename="camel", omit_defaults=Tr
     rightful: bool = True
     problems: tuple[str, ...] = ()
     forwards: tuple[EngineForward, ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 class Engine(KubeObject, frozen=True, gc=False, rename="camel", omit_defaults=True):

@@ -38,6 +38,7 @@ class Code(StrEnum):
     POOL_EXHAUSTED = "PoolExhausted"
     ADDRESS_NOT_IN_POOL = "AddressNotInPool"
     ADDRESS_IN_USE = "AddressInUse"
+    ADDRESS_DISPUTED = "AddressDisputed"
     TRAFFIC_POLICY_CONFLICT = "TrafficPolicyConflict"
     NO_READY_ENGINE = "NoReadyEngine"
     NO_READY_BACKEND = "NoReadyBackend"

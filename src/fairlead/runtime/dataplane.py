@@ -84,6 +84,7 @@ class DataPlane:
                 progress=lambda: self._moved(self._l4, *self._behind),
                 health=self._health,
                 news=planes.links,
+                troubles=lambda: frozenset(planes.l2.disputes()),
             ),
             every=rounds.every,
             share=rounds.share,
@@ -143,10 +144,12 @@ class DataPlane:
         for loop in self.loops:
             loop.offer(target)
 
-    async def withdraw(self) -> bool:
-        """Remove everything, after the loops have ended. Returns whether that worked."""
+    async def withdraw(self, *, listeners: bool = True) -> bool:
+        """Remove everything, after the loops have ended; without ``listeners`` all but these.
+        Returns whether that worked."""
         # one after the other: an address goes before its listeners
-        clean = [await loop.withdraw() for loop in reversed(self.loops)]
+        going = self.loops if listeners else self.loops[1:]
+        clean = [await loop.withdraw() for loop in reversed(going)]
         return all(clean)
 
     @property
@@ -205,14 +208,25 @@ class DataPlane:
         """Whether everything that was offered is in place; the gateway may take its time."""
         return all(loop.settled for loop in self.loops if loop not in self._behind)
 
+    @property
+    def disputes(self) -> tuple[Conflict, ...]:
+        """The held addresses that somebody else on the LAN uses as well."""
+        return tuple(self._planes.l2.disputes()) if self._planes else ()
+
+    @property
+    def rivals(self) -> tuple[Conflict, ...]:
+        """Everybody else who uses a VIP, whether it could be taken or not."""
+        contested = self._planes.l2.conflicts() if self._planes else ()
+        return (*contested, *self.disputes)
+
     def impediments(self, plan: Plan) -> tuple[Impediment, ...]:
         """Why addresses that this host should have are not in place."""
         failing = [health for health in self.serving if not health.ok]
         planes = self._planes
         conflicts = {one.address: one for one in planes.l2.conflicts()} if planes else {}
+        found = [_disputed(one) for one in self.disputes]
         if not failing and not conflicts:
-            return ()
-        found = []
+            return tuple(found)
         for loop in self._announcers:
             failures = failures_of(loop.error)
             blamed = [one for one in failing if one.name in (self._l4.name, loop.name)]
@@ -238,6 +252,15 @@ def _contested(conflict: Conflict) -> Impediment:
         Code.ADDRESS_IN_USE,
         f"{canonical(conflict.address)} is used by another host, {conflict.mac} on "
         f"{conflict.interface}: it is not taken. It is probed again and served once it is free.",
+    )
+
+
+def _disputed(conflict: Conflict) -> Impediment:
+    return Impediment(
+        conflict.address,
+        Code.ADDRESS_DISPUTED,
+        f"{canonical(conflict.address)} is also used by another host, {conflict.mac} on "
+        f"{conflict.interface}: clients may reach either. Free it there, or ask for another.",
     )
 
 

@@ -40,6 +40,10 @@ class Announcer(Driver[L2Desired, L2Changes], Protocol):
         """The wanted addresses that somebody else uses."""
         ...
 
+    def disputes(self) -> Collection[Conflict]:
+        """The held addresses that somebody else uses as well. Cheap."""
+        ...
+
 
 class Speaker(Driver[BgpDesired, BgpChanges], Protocol):
     """A driver of routed addresses."""
@@ -58,6 +62,10 @@ class Leaser(Driver[DhcpDesired, DhcpChanges], Protocol):
 
     def listen(self, tell: Callable[[LeaseKey, Leased], None]) -> None:
         """Tell somebody, from any thread, what becomes of each lease."""
+        ...
+
+    def hush(self, quiet: bool) -> None:
+        """Say nothing to anybody while ``quiet``; then go on."""
         ...
 
     def leases(self) -> Mapping[LeaseKey, Leased]:

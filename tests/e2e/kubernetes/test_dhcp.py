@@ -15,6 +15,7 @@ from .system import Person, Running, run
 pytestmark = pytest.mark.root
 EXAMPLE = "kube-vip-shared-ip/dhcp.yaml"
 NAME = "nginx-dhcp"
+LEASED, TAKEN = "AddressLeased", "AddressLeaseTaken"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,11 @@ def _address(kubectl: Person) -> str:
     return shown[NAME]
 
 
+def _events(kubectl: Person) -> set[str]:
+    about = f"--field-selector=involvedObject.name={NAME},type=Normal"
+    return {one["reason"] for one in kubectl.read("events", about)["items"]}
+
+
 def _lease(kubectl: Person) -> dict[str, str]:
     (one,) = kubectl.read("addressleases")["items"]
     return {**one["spec"], **one.get("status", {})}
@@ -73,6 +79,14 @@ def test_the_document_s_service_gets_an_address_and_keeps_it(
     # it is renewed by the one that holds it
     renewed = until("a renewal", lambda: _lease(kubectl), lambda seen: seen != lease, 25)
     assert (renewed["address"], renewed["engine"]) == (address, holder)
+    # its agent is killed within the lease: the same lease, and no gap of the address
+    asked = server.said().count("DHCPDISCOVER")
+    running.agents[holder].kill()
+    running.agents[holder].start("cluster")
+    acknowledged = server.said().count("DHCPACK")
+    until("its word", server.said, lambda said: said.count("DHCPACK") > acknowledged, 25)
+    assert holders(running.agents, address) == {holder}
+    assert server.said().count("DHCPDISCOVER") == asked
     # another agent takes it over, and the server is asked by the same client
     running.agents[holder].stop()
     (other,) = running.agents.keys() - {holder}
@@ -81,6 +95,8 @@ def test_the_document_s_service_gets_an_address_and_keeps_it(
     until("the other", lambda: holders(running.agents, address), lambda seen: seen == {other}, 30)
     until("its lease", lambda: _lease(kubectl), lambda seen: seen["engine"] == other, 20)
     assert _lease(kubectl)["address"] == address
+    assert server.said().count("DHCPDISCOVER") == asked
+    until("Events", lambda: _events(kubectl), lambda seen: seen >= {LEASED, TAKEN})
     assert kubectl.shown()[NAME] == address
     kubectl("uncordon", holder)
     running.agents[holder].start("cluster")

@@ -206,7 +206,8 @@ FAULTS = {
     "flapping cable": Fault(_flap, _nothing, moves=True, silent=2.0),
 }
 LONG = {
-    "agent stopped for 30 s": Fault(_stop(AGENT), _continue(AGENT), seconds=30.0),
+    "agent stopped for 28 s": Fault(_stop(AGENT), _continue(AGENT), seconds=28.0),
+    "agent stopped for 40 s": Fault(_stop(AGENT), _continue(AGENT), moves=True, seconds=40.0),
     "fence stopped for 30 s": FAULTS["fence stopped"]._replace(seconds=30.0),
     "API link of a holder cut for a minute": FAULTS["API link of a holder cut"]._replace(
         seconds=60.0

@@ -23,9 +23,23 @@ NODES = "/api/v1/nodes"
 WITH_HOST = Config(vip_host=True)
 
 
-async def report(one: Cluster, engine: str, holds: Iterable[str], side: Iterable[str] = ()) -> None:
+async def disputes(one: Cluster) -> list[tuple[str, str]]:
+    """The Services that were warned of a rival, and how."""
+    found = [e for e in await one.events() if e["reason"] == "AddressDisputed"]
+    assert all(event["type"] == "Warning" for event in found)
+    return [(event["involvedObject"]["name"], event["message"]) for event in found]
+
+
+async def report(
+    one: Cluster,
+    engine: str,
+    holds: Iterable[str],
+    side: Iterable[str] = (),
+    rivals: Iterable[str] = (),
+) -> None:
     """What the agent of an engine writes."""
     spec = {"holds": sorted(holds), "side": sorted(side or ENGINES), "rightful": True}
+    spec["rivals"] = sorted(rivals)
     body = {
         "apiVersion": "fairlead.dev/v1alpha1",
         "kind": "Engine",
@@ -76,6 +90,29 @@ async def take_over(one: Cluster, held: dict[str, set[str]], lost: str) -> dict[
         mine = held[engine] | {a for a, taker in takers.items() if taker == engine}
         await report(one, engine, mine, side=left)
     return takers
+
+
+def test_a_foreign_host_that_uses_a_vip_is_an_event_on_its_services(plane: ControlPlane) -> None:
+    async def scenario() -> None:
+        async with engines(plane) as one:
+            await one.start()
+            await one.create(service("web"), service("other"))
+            await one.settled(2)
+            address = await one.address("web")
+            for rivals in ([f"{address} 02:00:00:00:00:99 eth0"], [], ["nonsense", "1 2 3 4"]):
+                await report(one, "n1", [address], rivals=rivals)
+            await report(one, "n1", [address], rivals=[f"{address} 02:00:00:00:00:99 eth0"])
+
+            async def told() -> bool:
+                return bool(await disputes(one))
+
+            await one.eventually(told, "an event")
+            await one.settled(2)
+            ((name, message),) = await disputes(one)
+            assert name == "web"
+            assert "02:00:00:00:00:99 on eth0 of n1" in message
+
+    run(scenario())
 
 
 def test_without_failback_a_vip_is_at_home_where_it_was_taken_over(plane: ControlPlane) -> None:

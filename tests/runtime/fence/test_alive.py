@@ -39,10 +39,10 @@ def test_one_that_takes_the_question_and_says_nothing_does_not_live(
 
 def test_asking_is_not_taken_for_an_agent(tmp_path: Path) -> None:
     """An agent that comes or goes starts the time anew after which a fence hands over."""
-    heard: list[bool] = []
+    heard: list[str] = []
 
     async def both() -> str:
-        host = Host(tmp_path, table=print, recorded=print, present=heard.append)
+        host = Host(tmp_path, table=print, recorded=print, heard=lambda: heard.append("an agent"))
         server = await host.open()
         try:
             return await _asked(tmp_path, 0.0)

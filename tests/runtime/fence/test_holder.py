@@ -36,6 +36,9 @@ class Addresses:
     def conflicts(self) -> Collection[Conflict]:
         return ()
 
+    def disputes(self) -> Collection[Conflict]:
+        return ()
+
     def astray(self, places: Mapping[IPAddress, str]) -> Mapping[IPAddress, str]:
         return {}
 

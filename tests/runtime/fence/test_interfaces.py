@@ -1,9 +1,11 @@
 """VIPs on the interface that is asked for, and interfaces that fail under a fence that is well."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
+from fairlead.drivers.l2.packets import announcement
 from fairlead.model.addresses import IPAddress
 
 from .cell import Cell, cell, wait_for
@@ -108,3 +110,25 @@ def test_an_interface_that_is_nowhere_moves_nothing_else(three: Cell) -> None:
         why=lambda: said(three),
     )
     placed(three, "lan")
+
+
+def test_a_foreign_host_that_uses_a_held_vip_is_told_of(three: Cell) -> None:
+    placed(three, "lan")
+    vip, client = three.vips[5], three.hosts["client"]
+    holder = home(three, vip)
+
+    def told() -> bool:
+        client.call(claim, vip, client.mac())
+        state = three.states[holder]
+        return state is not None and state.disputes == ((str(vip), client.mac(), "lan"),)
+
+    wait_for(told, why=lambda: said(three))
+    assert three.held(holder) >= {vip}, "it is kept"
+
+
+def claim(address: IPAddress, mac: str) -> None:
+    """Say on the LAN that an address is here."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as out:
+        out.bind(("lan", 0))
+        for frame in announcement(address, bytes.fromhex(mac.replace(":", ""))):
+            out.send(frame)

@@ -30,7 +30,8 @@ class DhcpDriver:
         self._interfaces = interfaces
         self._tell: Tell = _nobody
         self._house: House | None = None
-        self._lock = Lock()
+        self._lock, self._turn = Lock(), Lock()
+        self._quiet = False
 
     def listen(self, tell: Tell) -> None:
         """Tell somebody, from a thread, what becomes of each lease."""
@@ -38,24 +39,36 @@ class DhcpDriver:
 
     def observe(self) -> DhcpDesired:
         """The leases that are held or asked for, as long as what they need is there."""
-        return DhcpDesired(self._house.rows() if self._house is not None else {})
+        with self._turn:
+            return DhcpDesired(self._house.rows() if self._house is not None else {})
 
     def apply(self, changes: DhcpChanges) -> None:
         """Ask for new leases, and let go of others. Raises DriverError."""
-        self._inside().apply(changes)
+        with self._turn:
+            self._inside().apply(changes)
+
+    def hush(self, quiet: bool) -> None:
+        """While ``quiet``, say nothing to anybody: this engine may not hold VIPs, and whoever does
+        is the client now. Raises DriverError."""
+        with self._turn:
+            self._quiet = quiet
+            if self._house is not None:
+                self._house.hush(quiet)
 
     def prune(self, desired: DhcpDesired) -> None:
         """Remove what an earlier process left behind."""
         if self._house is None and not desired.rows and not left_behind():
             return
-        self._inside().prune(desired.rows)
+        with self._turn:
+            self._inside().prune(desired.rows)
 
     def withdraw(self) -> None:
         """End all sessions. Leases are not given back: whoever comes next goes on with them."""
         if self._house is not None or left_behind():
-            house = self._inside()
-            house.apply(DhcpChanges(dict.fromkeys(house.rows())))
-            house.prune({})
+            with self._turn:
+                house = self._inside()
+                house.apply(DhcpChanges(dict.fromkeys(house.rows())))
+                house.prune({})
 
     def leases(self) -> Mapping[LeaseKey, Leased]:
         """What is known of the leases of this engine."""
@@ -74,6 +87,7 @@ class DhcpDriver:
         with self._lock:
             if self._house is None:
                 self._house = House(self._interfaces, lambda *news: self._tell(*news))
+                self._house.hush(self._quiet)
             return self._house
 
 

@@ -23,6 +23,7 @@ class FakeDhcp:
         self.held: dict[LeaseKey, DhcpRow] = {}
         self.given_back: list[LeaseKey] = []
         self.failure: DriverError | None = None
+        self.quiet = False
         self._known: dict[LeaseKey, Leased] = {}
         self._tell: Callable[[LeaseKey, Leased], None] = lambda *_: None
         self._answer = answer
@@ -55,6 +56,10 @@ class FakeDhcp:
         """The server says something of a lease."""
         self._known[key] = leased
         self._tell(key, leased)
+
+    def hush(self, quiet: bool) -> None:
+        """Nobody hears it anyway."""
+        self.quiet = quiet
 
     def prune(self, desired: DhcpDesired) -> None:
         """Drop what is in nobody's desired state."""

@@ -44,6 +44,8 @@ class House:
         self._tell = tell
         self._held: dict[LeaseKey, Held] = {}
         self._known: dict[LeaseKey, Leased] = {}
+        self._quiet = False
+        self._resting: dict[LeaseKey, tuple[DhcpRow, Leased | None]] = {}
         self._ports: dict[tuple[str, int], Port4 | Port6] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._run, name="fairlead-dhcp", daemon=True)
@@ -51,6 +53,8 @@ class House:
 
     def rows(self) -> dict[LeaseKey, DhcpRow]:
         """The leases whose session runs and whose macvlan, if it has one, is there."""
+        if self._quiet:
+            return {key: row for key, (row, _) in self._resting.items()}
         there = {(one.name, one.mac, one.parent) for one in self._links.ours()}
         return {
             key: held.row
@@ -74,16 +78,33 @@ class House:
 
         Raises DriverError."""
         failures = []
-        for key, row in changes.rows.items():
-            try:
-                if row is None:
-                    self._end(key, give_back=key in changes.ended)
-                else:
-                    self._start(key, row, changes.known.get(key))
-            except (DriverError, OSError) as error:
-                failures.append(f"{key.name}: {error}")
+        with self._links.at_once():
+            for key, row in changes.rows.items():
+                try:
+                    if row is None:
+                        self._end(key, give_back=key in changes.ended)
+                    else:
+                        self._start(key, row, changes.known.get(key))
+                except (DriverError, OSError) as error:
+                    failures.append(f"{key.name}: {error}")
         if failures:
             raise DriverError("; ".join(failures[:5]))
+
+    def hush(self, quiet: bool) -> None:
+        """Say nothing to anybody while ``quiet``; then go on with what was held.
+
+        Raises DriverError."""
+        if quiet == self._quiet:
+            return
+        if quiet:
+            held = {key: (one.row, self._known.get(key)) for key, one in self._held.items()}
+            self.apply(DhcpChanges(dict.fromkeys(held)))
+            self._quiet, self._resting = True, held
+        else:
+            self._quiet, held, self._resting = False, self._resting, {}
+            rows = {key: row for key, (row, _) in held.items()}
+            known = {key: leased for key, (_, leased) in held.items() if leased is not None}
+            self.apply(DhcpChanges(rows, known))
 
     def prune(self, wanted: Mapping[LeaseKey, DhcpRow]) -> None:
         """Remove macvlans that no lease has."""
@@ -100,6 +121,9 @@ class House:
     # -- in the thread of the caller -------------------------------------------------------------
 
     def _start(self, key: LeaseKey, row: DhcpRow, known: Leased | None) -> None:
+        if self._quiet:
+            self._resting[key] = (row, known)
+            return
         before = self._known.get(key)
         self._end(key, give_back=False)
         if before is not None and before.state == "Bound" and before.client_id == row.client_id:
@@ -113,6 +137,7 @@ class House:
         self._call(self._begin(key, row, parent, known))
 
     def _end(self, key: LeaseKey, *, give_back: bool) -> None:
+        self._resting.pop(key, None)
         held = self._held.pop(key, None)
         if held is not None:
             self._call(self._finish(held, give_back=give_back))
@@ -139,6 +164,7 @@ class House:
             client, exchange, wish=row.requested, tell=lambda leased: self._heard(key, leased)
         )
         task = asyncio.create_task(session.run(_terms(known)))
+        task.add_done_callback(_noticed)
         self._held[key] = Held(row, parent, session, task)
 
     async def _exchange(self, key: LeaseKey, row: DhcpRow, parent: Parent) -> Exchange:
@@ -169,6 +195,13 @@ class House:
             await self._finish(held, give_back=False)
         for port in self._ports.values():
             await port.close()
+
+
+def _noticed(task: asyncio.Task[None]) -> None:
+    """A session ends by a fault alone (its interface went away); the next full round finds that it
+    does not run, and starts it anew."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _terms(known: Leased | None) -> Terms | None:

@@ -6,8 +6,10 @@ of an agent that was killed is found by name and alias, and speaks to nobody mea
 
 import errno
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from ipaddress import ip_address, ip_interface
+from re import fullmatch
 from typing import Any, NamedTuple
 
 from pyroute2 import IPRoute, NetlinkError
@@ -57,17 +59,40 @@ class Links:
 
     def __init__(self, allowed: Collection[str] = ()) -> None:
         self._allowed = frozenset(allowed)
+        self._route: Any = None
+        self._cards: list[Card] | None = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within the block there is one connection to the kernel and one look at its interfaces:
+        many leases come together, and each look costs as much as a lease."""
+        with IPRoute() as route:
+            self._route, self._cards = route, None
+            try:
+                yield
+            finally:
+                self._route = self._cards = None
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        if self._route is not None:
+            yield self._route
+            return
+        with IPRoute() as route:
+            yield route
 
     def ours(self) -> list[Macvlan]:
         """Every macvlan of ours that is there."""
-        with IPRoute() as route:
+        with self._open() as route:
             return [*_ours(route)]
 
     def parent(self, name: str, address: IPAddress | None) -> Parent:
         """The interface for a lease: the one that is named, else the one whose subnet has the
         address, else the one that is likely meant. Raises DriverError."""
-        with IPRoute() as route:
-            cards = [card for card in _cards(route) if self._may(card.parent.name)]
+        with self._open() as route:
+            if self._cards is None or self._route is None:
+                self._cards = [*_cards(route)]
+        cards = [card for card in self._cards if self._may(card.parent.name)]
         if name:
             found = [card for card in cards if card.parent.name == name]
             if not found:
@@ -90,16 +115,16 @@ class Links:
         """Have the parent hear unicast for a MAC; False where it takes no macvlan, and the server
         must answer by broadcast instead. Raises DriverError."""
         name = macvlan_name(key)
-        with IPRoute() as route:
+        with self._open() as route:
             self._remove(route, name)
             try:
                 route.link(
                     "add", ifname=name, kind="macvlan", link=parent.number, address=mac,
-                    macvlan_mode="private", IFLA_IFALIAS=ALIAS + key.name,
+                    macvlan_mode="private",
                 )  # fmt: skip
                 number = route.link_lookup(ifname=name)[0]
                 _silence(route, number)
-                route.link("set", index=number, arp=False)
+                route.link("set", index=number, arp=False, ifalias=ALIAS + key.name)
                 route.link("set", index=number, state="up")
             except NetlinkError as error:
                 self._remove(route, name)
@@ -110,7 +135,7 @@ class Links:
 
     def remove(self, names: Collection[str]) -> None:
         """Remove some of ours; one that is not there is removed already."""
-        with IPRoute() as route:
+        with self._open() as route:
             for name in names:
                 self._remove(route, name)
 
@@ -138,7 +163,9 @@ def _silence(route: Any, number: int) -> None:
 def _ours(route: Any) -> Iterator[Macvlan]:
     for link in route.get_links():
         name, alias = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS") or ""
-        if name.startswith(PREFIX) and alias.startswith(ALIAS):
+        info = link.get_attr("IFLA_LINKINFO")
+        kind = info.get_attr("IFLA_INFO_KIND") if info is not None else ""
+        if kind == "macvlan" and fullmatch(PREFIX + "[0-9a-f]{10}", name):
             mac, parent = link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_LINK") or 0
             yield Macvlan(name, alias.removeprefix(ALIAS), mac, parent)
 

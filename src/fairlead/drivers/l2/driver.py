@@ -37,7 +37,8 @@ class L2Driver:
     end when it is let go; not where somebody else carries them, from pods of this node too.
     ``host``: the machine, unless it is a fake.
 
-    Calls must not overlap; :meth:`conflicts` and :meth:`placements` may be read at any time.
+    Calls must not overlap; :meth:`conflicts`, :meth:`disputes` and :meth:`placements` may be read
+    at any time.
     """
 
     name = "l2"
@@ -60,6 +61,7 @@ class L2Driver:
         self._conflicts: Mapping[IPAddress, Conflict] = {}
         self._placements: Mapping[IPAddress, str] = {}
         self._places: Mapping[IPAddress, str] = {}  # where some addresses are to be
+        self._attended: Mapping[IPAddress, Station] = {}
 
     def observe(self) -> L2Desired:
         """The marked addresses that are where they belong, on interfaces that are up.
@@ -67,7 +69,9 @@ class L2Driver:
         An address of ours on a wrong interface, or on one that is down, is not held: applying it
         again repairs it.
         """
-        held = self._placements = {one.address: one.link.name for one in self._look().held}
+        stations = self._look().held
+        held = self._placements = {one.address: one.link.name for one in stations}
+        self._attend({one.address: one for one in stations})
         places = {address: name for address, name in self._places.items() if address in held}
         return L2Desired(owned=frozenset(held), places=places)
 
@@ -108,8 +112,11 @@ class L2Driver:
 
     def conflicts(self) -> tuple[Conflict, ...]:
         """The wanted addresses that somebody else was found to use, by address."""
-        found = self._conflicts.values()
-        return tuple(sorted(found, key=lambda one: (one.address.version, int(one.address))))
+        return _sorted(self._conflicts.values())
+
+    def disputes(self) -> tuple[Conflict, ...]:
+        """The held addresses that somebody else was heard to use as well. Cheap."""
+        return _sorted(self._host.rivals().values())
 
     def placements(self) -> Mapping[IPAddress, str]:
         """The interface of each held address, as of the last call; ``lo`` means a routed VIP."""
@@ -134,6 +141,11 @@ class L2Driver:
             allowed=self._allowed,
             places=self._places if places is None else places,
         )
+
+    def _attend(self, stations: Mapping[IPAddress, Station]) -> None:
+        """Listen whether somebody else uses what is held on a LAN."""
+        self._attended = {address: one for address, one in stations.items() if one.link.lan}
+        self._host.attend(self._attended.values())
 
     def _in_doubt(self, station: Station, view: View) -> bool:
         asked = station.address in self._suspects
@@ -173,6 +185,7 @@ class L2Driver:
         taken = {one.address: one.link.name for one in intake.stations}
         self._placements = {**self._placements, **taken}
         self._suspects -= taken.keys()
+        self._attend({**self._attended, **{one.address: one for one in intake.stations}})
 
     def _announce(self, intake: Intake) -> None:
         speaking = [one for one in intake.stations if one.link.lan]
@@ -187,6 +200,7 @@ class L2Driver:
         if not addresses:
             return []
         self._host.hush(addresses)
+        self._attend(_without(self._attended, addresses))
         failures = self._delete([row for row in view.ours if row.address in addresses], view)
         if self._ends_flows:
             self._host.forget_flows([one for one in addresses if one not in view.foreign])
@@ -210,6 +224,10 @@ def _without(
     table: Mapping[IPAddress, Value], addresses: Collection[IPAddress]
 ) -> dict[IPAddress, Value]:
     return {key: value for key, value in table.items() if key not in addresses}
+
+
+def _sorted(conflicts: Iterable[Conflict]) -> tuple[Conflict, ...]:
+    return tuple(sorted(conflicts, key=lambda one: (one.address.version, int(one.address))))
 
 
 def _raise(failures: Sequence[Failure]) -> None:

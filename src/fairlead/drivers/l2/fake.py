@@ -37,6 +37,7 @@ class FakeHost:
         self.holders: dict[IPAddress, str] = {}
         self.announced: list[Station] = []
         self.forgotten: list[IPAddress] = []
+        self.attended: dict[IPAddress, Station] = {}
 
     def read(self) -> Snapshot:
         """The interfaces and addresses."""
@@ -66,6 +67,18 @@ class FakeHost:
         """Notes them."""
         self.announced += stations
         return {}
+
+    def attend(self, stations: Collection[Station]) -> None:
+        """Notes them."""
+        self.attended = {one.address: one for one in stations}
+
+    def rivals(self) -> Mapping[IPAddress, Conflict]:
+        """Whoever answers for what is held."""
+        return {
+            address: Conflict(address, self.holders[address], station.link.name)
+            for address, station in self.attended.items()
+            if address in self.holders
+        }
 
     def hush(self, addresses: Iterable[IPAddress]) -> None:
         """Nothing is repeated."""

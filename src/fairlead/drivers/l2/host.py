@@ -107,6 +107,15 @@ class Host(Protocol):
         """Say now, and repeat, that the addresses are here; what went wrong per interface."""
         ...
 
+    def attend(self, stations: Collection[Station]) -> None:
+        """Listen from now on whether somebody else uses exactly these, which are held here, and
+        defend them (RFC 5227 §2.4)."""
+        ...
+
+    def rivals(self) -> Mapping[IPAddress, Conflict]:
+        """Who else uses which of them. Cheap."""
+        ...
+
     def hush(self, addresses: Iterable[IPAddress]) -> None:
         """Stop repeating for these: when this returns, no announcement of them leaves any more."""
         ...

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.l2 import addresses, conntrack, sysctl
 from fairlead.drivers.l2.announce import REPEATS, Announcer
-from fairlead.drivers.l2.host import Edit, Link, ProbeResult, Snapshot, Station
+from fairlead.drivers.l2.host import Conflict, Edit, Link, ProbeResult, Snapshot, Station
 from fairlead.drivers.l2.netlink import ROUTE, Netlink
 from fairlead.drivers.l2.probe import ProbeTiming, probe_all
+from fairlead.drivers.l2.sentry import Sentry
 from fairlead.model.addresses import IPAddress
 
 GONE = (errno.EADDRNOTAVAIL, errno.ENODEV)
@@ -36,12 +37,16 @@ class KernelHost:
         self._lifetime = addresses.FOREVER if lifetime is None else lifetime
         self._timing = timing or ProbeTiming()
         self._announcer = Announcer(repeats)
+        self._sentry = Sentry(lambda station: self._announcer.announce([station]))
+        self._macs: frozenset[bytes] = frozenset()
         self._before: dict[str, int] = {}
 
     def read(self) -> Snapshot:
         """All interfaces and addresses."""
         with _refusal("read the interfaces and addresses"), Netlink(ROUTE) as netlink:
-            return addresses.read(netlink)
+            found = addresses.read(netlink)
+        self._macs = frozenset(link.mac for link in found.links.values())
+        return found
 
     def edit(self, edits: Sequence[Edit]) -> list[str]:
         """One batch; per edit "" or what the kernel said."""
@@ -87,13 +92,22 @@ class KernelHost:
         """No announcement of these leaves after the return."""
         self._announcer.hush(addresses)
 
+    def attend(self, stations: Collection[Station]) -> None:
+        """Listen for these."""
+        self._sentry.attend(stations, self._macs)
+
+    def rivals(self) -> Mapping[IPAddress, Conflict]:
+        """What was heard."""
+        return self._sentry.rivals()
+
     def forget_flows(self, addresses: Collection[IPAddress]) -> None:
         """Delete their connection tracking entries."""
         with _refusal("delete connection tracking entries"):
             conntrack.forget_flows(addresses)
 
     def close(self) -> None:
-        """End the announcer's thread."""
+        """End the announcer's thread, and the sentry's."""
+        self._sentry.close()
         self._announcer.close()
 
 

@@ -80,6 +80,16 @@ def sighting(frame: bytes) -> Sighting | None:
     return None
 
 
+def claim(frame: bytes) -> Sighting | None:
+    """Who says that an address is its own; None for a frame that claims nothing, as a probe."""
+    seen = sighting(frame)
+    if seen is None:
+        return None
+    if frame[12:14] == ETHERTYPE_ARP.to_bytes(2):
+        return seen if frame[28:32] == seen.address.packed else None
+    return seen if frame[54] == NEIGHBOUR_ADVERTISEMENT else None
+
+
 def _arp(
     operation: int, *, sender: tuple[bytes, IPv4Address], target: tuple[bytes, IPv4Address]
 ) -> bytes:

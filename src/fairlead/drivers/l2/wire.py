@@ -8,7 +8,7 @@ interface, with their tag taken off, and mistake another LAN's host for one of t
 import ctypes
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fairlead.drivers.l2.host import Link
 from fairlead.drivers.l2.packets import (
@@ -17,6 +17,7 @@ from fairlead.drivers.l2.packets import (
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
 )
+from fairlead.model.addresses import IPAddress
 
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_ALLMULTI = 263, 1, 2
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
@@ -24,8 +25,10 @@ SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 LISTEN_BUFFER = 4 << 20
 """Bytes: room for the answers to some thousand probes."""
 
-_BPF_LOAD_BYTE, _BPF_JUMP_EQUAL, _BPF_RETURN = 0x30, 0x15, 0x06
+_BPF_LOAD_WORD, _BPF_LOAD_BYTE, _BPF_JUMP_EQUAL, _BPF_RETURN = 0x20, 0x30, 0x15, 0x06
 _IPV6_NEXT_HEADER, _ICMPV6_TYPE = 20, 54
+_ARP_SENDER, _TARGET_END = 28, 74
+"""The sender's address; the last four bytes of what an advertisement is about."""
 _NEIGHBOUR_ONLY = (
     (_BPF_LOAD_BYTE, 0, 0, _IPV6_NEXT_HEADER),
     (_BPF_JUMP_EQUAL, 0, 4, ICMPV6),
@@ -35,6 +38,13 @@ _NEIGHBOUR_ONLY = (
     (_BPF_RETURN, 0, 0, 0xFFFF),
     (_BPF_RETURN, 0, 0, 0),
 )
+
+
+Program = tuple[tuple[int, int, int, int], ...]
+"""Classic BPF: code, jump if true, jump if false, operand."""
+
+MOST_FILTERED = 1000
+"""Addresses that a filter names: a program may have 4096 steps (BPF_MAXINSNS)."""
 
 
 class Wire:
@@ -91,7 +101,27 @@ def listen(link: Link, ethertype: int) -> socket.socket:
     return heard
 
 
-def _attach(target: socket.socket, program: tuple[tuple[int, int, int, int], ...]) -> None:
+def only_claims(heard: socket.socket, ethertype: int, addresses: Sequence[IPAddress]) -> None:
+    """Have a socket hear only who claims one of these; with many, whoever claims any."""
+    head: Program = ((_BPF_LOAD_WORD, 0, 0, _ARP_SENDER),)
+    if ethertype == ETHERTYPE_IPV6:
+        head = (
+            (_BPF_LOAD_BYTE, 0, 0, _ICMPV6_TYPE),
+            (_BPF_JUMP_EQUAL, 1, 0, NEIGHBOUR_ADVERTISEMENT),
+            (_BPF_RETURN, 0, 0, 0),
+            (_BPF_LOAD_WORD, 0, 0, _TARGET_END),
+        )
+    if len(addresses) > MOST_FILTERED:
+        _attach(heard, (*head[:-1], (_BPF_RETURN, 0, 0, 0xFFFF)))
+        return
+    tests: list[tuple[int, int, int, int]] = []
+    for address in addresses:
+        last = int.from_bytes(address.packed[-4:])
+        tests += [(_BPF_JUMP_EQUAL, 0, 1, last), (_BPF_RETURN, 0, 0, 0xFFFF)]
+    _attach(heard, (*head, *tests, (_BPF_RETURN, 0, 0, 0)))
+
+
+def _attach(target: socket.socket, program: Program) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
     pointer = ctypes.addressof(code)
     target.setsockopt(

@@ -10,7 +10,7 @@ nothing moves when it comes back. What the cache does not explain stays as it is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,6 +70,11 @@ class Fencing(Protocol):
         """Who it knows to be able; None while it does not say."""
         ...
 
+    @property
+    def rightful(self) -> bool:
+        """Whether this engine may hold VIPs at all."""
+        ...
+
     def prepare(self, plan: Plan, world: World, ready: set[IPAddress] | None) -> None:
         """Have it go by this plan. ``ready``: the VIPs whose listeners are in place; None: not
         known."""
@@ -77,6 +82,10 @@ class Fencing(Protocol):
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Until cancelled; ``changed`` is called when :attr:`able` may differ."""
+        ...
+
+    async def released(self) -> bool:
+        """Wait for it to hand over, if it is ending too; whether it holds nothing (any more)."""
         ...
 
 
@@ -124,8 +133,8 @@ class AgentOptions:
 
 
 class Agent:
-    """One agent. ``confined`` is called once some VIP is Local, so that endpoints are to be
-    read."""
+    """One agent. ``confined`` is called once some VIP is Local, so that endpoints are to be read.
+    ``foreign``: the engine groups whose VIPs are not read."""
 
     def __init__(
         self,
@@ -136,17 +145,20 @@ class Agent:
         report: Reporter,
         meter: Meter,
         confined: Callable[[], None] = lambda: None,
+        foreign: Callable[[], Collection[str]] = tuple,
         fence: Fencing | None = None,
         leases: LeaseTeller | None = None,
     ) -> None:
         self._fence, self._poked = fence, asyncio.Event()
-        self._leases = leases
+        self._leases, self._quiet = leases, False
+        self._served_on = False
         self._hearing = Hearing(planes.dhcp if planes is not None else None, self._poked.set)
         self.mine = Mine(options.engine)
         self._options, self._source, self._planes = options, source, planes
         self._report, self._meter = report, meter
         self._confined: Callable[[], None] | None = confined
-        self._intake = Intake(options.needed, patience=options.config.node_patience_seconds)
+        patience = options.config.node_patience_seconds
+        self._intake = Intake(options.needed, patience=patience, foreign=foreign)
         self._followed = Followed(World(config=options.config))
         self._spared = NONE
         self._standing_in = ""
@@ -197,6 +209,8 @@ class Agent:
             if self._fence is not None:
                 others.append(tasks.create_task(self._fence.run(self._poked.set)))
             await stop.wait()
+            if self._fence is not None and not self._options.keep:
+                self._served_on = not await self._fence.released()
             for loop in self.dataplane.loops:
                 loop.stop()
             for task in others:
@@ -204,8 +218,9 @@ class Agent:
             await asyncio.wait([*loops, *others])
 
     async def end(self) -> bool:
-        """Withdraw everything, unless it shall be kept. Returns whether that worked."""
-        clean = self._options.keep or await self.dataplane.withdraw()
+        """Withdraw everything, unless it shall be kept. Listeners stay where a fence goes on
+        without this agent: it holds their addresses. Returns whether that worked."""
+        clean = self._options.keep or await self.dataplane.withdraw(listeners=not self._served_on)
         await self._keeper.write()
         return clean
 
@@ -254,11 +269,22 @@ class Agent:
             await self._hear(news)
         if self._fence is None:
             return
+        await self._hush(not self._fence.rightful)
         started, before = monotonic(), self._followed
         now = await undisturbed(fenced, before, self._fence.able)
         self._followed = now
         if now.plan is not None and now.plan is not before.plan:
             self._spread(before, now, started=started, received_at=started)
+
+    async def _hush(self, quiet: bool) -> None:
+        """Who may not hold VIPs is no DHCP client: somebody else is, by the same name."""
+        if self._planes is None or self._planes.dhcp is None or quiet == self._quiet:
+            return
+        self._quiet = quiet
+        try:
+            await undisturbed(self._planes.dhcp.hush, quiet)
+        except DriverError as error:
+            self._say("leases", str(error))
 
     async def _hear(self, news: dict[LeaseKey, Leased]) -> None:
         """Go by it at once: an address whose lease ended is given up also while nobody else can be

@@ -65,9 +65,23 @@ class FencedAnnouncer:
     def withdraw(self) -> None:
         """Nothing: a fence goes on without its agent."""
 
+    def released(self) -> bool:
+        """Wait for a fence that is ending too to hand over; whether it holds nothing (more)."""
+        with self._news:
+            return self._news.wait_for(self._holds_nothing, timeout=self._patience)
+
     def conflicts(self) -> Collection[Conflict]:
         """None of its own: what the fence found is in the failures."""
         return ()
+
+    def disputes(self) -> Collection[Conflict]:
+        """What the fence heard that somebody else uses as well."""
+        state = self._state
+        found = state.disputes if state is not None else ()
+        return tuple(Conflict(parse_address(text), mac, name) for text, mac, name in found)
+
+    def _holds_nothing(self) -> bool:
+        return self._state is None or not self._state.held
 
     def _made(self, changes: L2Changes) -> bool:
         return changes.added <= self._held and not changes.removed & self._held

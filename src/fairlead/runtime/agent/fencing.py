@@ -60,9 +60,18 @@ class Fencing:
         )
         return Holding(held, state.side, state.rightful, problems[:100])
 
+    @property
+    def rightful(self) -> bool:
+        """Whether this engine may hold VIPs, as far as the fence says anything."""
+        return self._state is None or self._state.rightful
+
     def use(self, record: Record) -> None:
         """Fetch the evidence that the fence asks for from the API."""
         self._record = record
+
+    async def released(self) -> bool:
+        """Wait for a fence that is ending too to hand over; whether it holds nothing (any more)."""
+        return await asyncio.to_thread(self.announcer.released)
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Until cancelled: keep in touch."""

@@ -25,6 +25,8 @@ MOST = 4096
 
 MOST_FORWARDS = 1024
 """Ports on the gateway that are listed; no gateway for homes has room for so many."""
+MOST_RIVALS = 100
+"""Rivals that are listed."""
 
 
 class Holding(NamedTuple):
@@ -35,6 +37,7 @@ class Holding(NamedTuple):
     rightful: bool = True
     problems: tuple[str, ...] = ()
     forwards: tuple[EngineForward, ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 async def publish(
@@ -82,6 +85,7 @@ def body_of(engine: str, holding: Holding) -> bytes:
         rightful=holding.rightful,
         problems=holding.problems,
         forwards=holding.forwards[:MOST_FORWARDS],
+        rivals=holding.rivals[:MOST_RIVALS],
     )
     whole = {
         "apiVersion": "fairlead.dev/v1alpha1",

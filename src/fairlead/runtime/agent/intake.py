@@ -8,7 +8,7 @@ outage of the API server, nodes whose heartbeats could not be written meanwhile 
 some seconds, one after the other.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
@@ -66,7 +66,7 @@ class Pending(NamedTuple):
 class Intake:
     """Sifts changes. ``needed``: the kinds without which nothing live is followed. ``live``: they
     were read. ``patience``: seconds for which a Node must be not ready, ``grace``: for which what
-    vanished is kept."""
+    vanished is kept. ``foreign``: the engine groups whose VIPs are not read any more."""
 
     def __init__(
         self,
@@ -74,11 +74,12 @@ class Intake:
         *,
         patience: float = 0.0,
         grace: float = GRACE,
+        foreign: Callable[[], Collection[str]] = tuple,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.live = False
         self._needed, self._clock = frozenset(needed), clock
-        self._patience, self._grace = patience, grace
+        self._patience, self._grace, self._foreign = patience, grace, foreign
         self._waiting: dict[Ref, Change] = {}
         self._pending: dict[Ref, Pending] = {}
         self._absent: frozenset[str] = frozenset()
@@ -130,7 +131,8 @@ class Intake:
     def _follows(self, change: Change, batch: Batch, world: World) -> bool:
         """Whether a change is followed at once; else it is remembered."""
         before = self._pending.pop(change.ref, None)
-        if change.ref.kind in OWN and _is_gone(change) and change.ref not in batch.explicit:
+        vanished = change.ref.kind in OWN and _is_gone(change) and change.ref not in batch.explicit
+        if vanished and not self._is_foreign(change, world):
             self._defer(change, self._grace)
             return False
         if self._patience > 0 and _is_lost(change, world):
@@ -139,6 +141,11 @@ class Intake:
                 self._pending[change.ref] = before._replace(change=change)
             return False
         return True
+
+    def _is_foreign(self, change: Change, world: World) -> bool:
+        """Whether it is gone because its engine group is none of ours any more."""
+        known = world.find(VirtualIP, change.ref.name) if change.ref.kind == VIPS else None
+        return known is not None and known.spec.engine_group in self._foreign()
 
     def _defer(self, change: Change, seconds: float) -> None:
         self._pending[change.ref] = Pending(self._clock() + seconds, change)

@@ -15,8 +15,8 @@ from fairlead.sources.kube import ApiClient, ApiError, Unreachable
 from fairlead.sources.kube.client import MERGE
 from fairlead.sources.kube.resources import ADDRESS_LEASES
 
-AGAIN = 1.0
-"""Seconds after which a write that failed is tried again."""
+AGAIN, REFUSED = 1.0, 30.0
+"""Seconds after which a write that failed is tried again; one that was refused for its own sake."""
 FIELDS = AddressLeaseStatus.__struct_encode_fields__
 
 
@@ -38,30 +38,34 @@ class LeaseReports:
         while True:
             await self._some.wait()
             self._some.clear()
-            if not await self._write():
-                await asyncio.sleep(AGAIN)
+            if pause := await self._write():
+                await asyncio.sleep(pause)
                 self._some.set()
 
-    async def _write(self) -> bool:
-        """Write all that waits, at once; whether nothing is left."""
+    async def _write(self) -> float:
+        """Write all that waits, at once; how long to wait with what is left, 0: nothing is."""
         waiting, self._waiting = self._waiting, {}
         results = await asyncio.gather(*(self._send(*one) for one in waiting.items()))
         for (name, leased), problem in zip(waiting.items(), results, strict=True):
-            if problem:
+            if problem is not None:
                 self._waiting.setdefault(name, leased)
-        self._said(next(filter(None, results), ""))
-        return not any(results)
+        failed = [one for one in results if one is not None]
+        self._said(str(failed[0]) if failed else "")
+        if not failed:
+            return 0.0
+        passing = any(isinstance(one, Unreachable) or one.passing for one in failed)
+        return AGAIN if passing else REFUSED
 
-    async def _send(self, name: str, leased: Leased) -> str:
-        """Why it could not be written; empty when it was, or when the lease is gone."""
+    async def _send(self, name: str, leased: Leased) -> ApiError | Unreachable | None:
+        """Why it could not be written; None when it was, or when the lease is gone."""
         path = ADDRESS_LEASES.item(name, subresource="status")
         try:
             await self._client.send("PATCH", path, body_of(leased), content_type=MERGE)
         except Unreachable as error:
-            return str(error)
+            return error
         except ApiError as error:
-            return "" if error.not_found else str(error)
-        return ""
+            return None if error.not_found else error
+        return None
 
 
 def body_of(leased: Leased) -> bytes:

@@ -1,7 +1,7 @@
 """``fairlead agent`` as a process: everything wired, from credentials to the exit code."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from fairlead.runtime.agent.intake import Source
 from fairlead.runtime.agent.leases import LeaseReports
 from fairlead.runtime.agent.mine import Announced, Shift
 from fairlead.runtime.agent.record import Record
+from fairlead.runtime.agent.scope import Scoped
 from fairlead.runtime.agent.watches import needed, slices, watches
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lag import Lag
@@ -145,15 +146,26 @@ class _Process:
         client = ApiClient(access, on_request=self._metrics.requested)
         await stack.enter_async_context(client)
         source = await stack.enter_async_context(KubeSource(client, watches(config)))
-        self._metrics.watched = lambda: source.health
+        scoped = Scoped(source, config, self._options.engine)
+        self._metrics.watched = lambda: scoped.health
         self._client = client
         self._leases = LeaseReports(client, self._said("leases"))
         if self._fence is not None:
             self._fence.use(Record(client, namespace=self._options.namespace))
         more = slices(config)
-        return self._made(source, lambda: source.want(more) if more is not None else None)
+        return self._made(
+            scoped,
+            confined=lambda: source.want(more) if more is not None else None,
+            foreign=lambda: scoped.foreign,
+        )
 
-    def _made(self, source: Source, confined: Callable[[], None] = lambda: None) -> Agent:
+    def _made(
+        self,
+        source: Source,
+        *,
+        confined: Callable[[], None] = lambda: None,
+        foreign: Callable[[], Collection[str]] = tuple,
+    ) -> Agent:
         own = self._options
         alone = own.access is None
         return Agent(
@@ -171,6 +183,7 @@ class _Process:
             report=self._report,
             meter=Measured(self._metrics),
             confined=confined,
+            foreign=foreign,
             fence=self._fence,
             leases=self._leases,
         )
@@ -193,7 +206,9 @@ class _Process:
             if now != announced:  # to put thousands into words each time would cost a core's 5 %
                 announced, held = set(now), texts(now)
             whole = self._fence.holding(held) if self._fence is not None else Holding(held)
-            return whole._replace(forwards=tuple(map(written, plane.forwards)))
+            rivals = sorted({f"{a} {mac} {name}" for a, mac, name in plane.rivals})
+            forwards = tuple(map(written, plane.forwards))
+            return whole._replace(forwards=forwards, rivals=tuple(rivals))
 
         await publish(client, self._options.engine, holding, self._said("engine report"))
 

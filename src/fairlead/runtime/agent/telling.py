@@ -12,7 +12,7 @@ from fairlead.model.claim import DEFAULT_SPACE
 from fairlead.model.ledger import Spot
 from fairlead.model.names import Ref
 from fairlead.model.plan import Plan
-from fairlead.model.verdict import Reason, State, Verdict
+from fairlead.model.verdict import Code, Reason, State, Verdict
 from fairlead.model.virtualip import VirtualIP, object_name
 from fairlead.runtime.report import Reporter
 from fairlead.runtime.verdicts import Impediment, VerdictChange
@@ -48,11 +48,11 @@ class Telling:
 
     def _stand(self, address: IPAddress) -> Verdict | None:
         ref, impediment = _ref(address), self._impeded.get(address)
+        reason = Reason(impediment.code, impediment.message) if impediment is not None else None
         if address in self._held:
-            return Verdict(ref, State.SERVED, addresses=(address,))
-        if impediment is None:
-            return None
-        return Verdict(ref, State.PENDING, Reason(impediment.code, impediment.message))
+            disputed = reason if reason and reason.code is Code.ADDRESS_DISPUTED else None
+            return Verdict(ref, State.SERVED, disputed, addresses=(address,))
+        return Verdict(ref, State.PENDING, reason) if reason is not None else None
 
     def _combined(self, ref: Ref) -> Verdict | None:
         """An object that cannot be used is told by all; a warning by who has the address."""

@@ -44,10 +44,9 @@ MOST: Final = 1 << 16
 
 
 def watches(config: Config) -> tuple[Watch, ...]:
-    """What to read from the start."""
+    """What to read from the start; VirtualIPs follow once it is known which."""
     keep = Trim(config)
     found = [
-        watch(VIRTUAL_IPS, transform=keep),
         watch(ENGINE_GROUPS, transform=keep),
         watch(NODES, transform=keep),
         watch(BGP_PEERS, transform=keep),
@@ -58,6 +57,11 @@ def watches(config: Config) -> tuple[Watch, ...]:
         if config.service_type == "NodePortLocal":
             found.append(watch(PODS, transform=keep))
     return tuple(found)
+
+
+def virtual_ips(config: Config, *, labels: str) -> Watch:
+    """VirtualIPs, of those that the selector chooses."""
+    return watch(VIRTUAL_IPS, labels=labels, transform=Trim(config))
 
 
 def slices(config: Config) -> Watch | None:

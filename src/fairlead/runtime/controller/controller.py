@@ -198,6 +198,7 @@ class Controller:
         if changes:
             await self._decide(self._decision, changes, explicit)
         self._moved(self._seen.holders.news())
+        self._dispute()
         self._answer(parts)
 
     def _moved(self, addresses: set[str]) -> None:
@@ -208,6 +209,14 @@ class Controller:
         if self._hosts.wanted:
             known = (self._seen.vips.get(name) for name in names_of(addresses))
             self.work.add(vip.group for vip in known if vip is not None)
+
+    def _dispute(self) -> None:
+        """Engines have heard other hosts that use VIPs."""
+        for rival in self._seen.holders.disputed():
+            for vip in map(self._seen.vips.get, names_of((rival.address,))):
+                if vip is not None:
+                    self._publisher.rivals.setdefault(vip.group, set()).add(rival)
+                    self.work.add((vip.group,))
 
     def _answer(self, parts: Parts) -> None:
         """Somebody else wrote what is ours to write: correct it, but do not fight for ever."""

@@ -16,6 +16,16 @@ class Report(NamedTuple):
     holds: frozenset[str]
     side: frozenset[str]
     rightful: bool
+    rivals: frozenset[str] = frozenset()
+
+
+class Rival(NamedTuple):
+    """Another host that uses a VIP, as an engine heard it."""
+
+    engine: str
+    address: str
+    mac: str
+    interface: str
 
 
 NOTHING = Report("", frozenset(), frozenset(), False)
@@ -28,6 +38,7 @@ class Holders:
         self._reports: dict[str, Report] = {}
         self._saying: dict[str, tuple[str, ...]] = {}
         self._news: set[str] = set()
+        self._disputed: set[Rival] = set()
 
     def __len__(self) -> int:
         return len(self._saying)
@@ -48,6 +59,10 @@ class Holders:
                 del self._saying[address]
         same = (before.side, before.rightful) == (now.side, now.rightful)
         self._news |= before.holds ^ now.holds if same else before.holds | now.holds
+        for text in sorted(now.rivals - before.rivals):
+            match text.split():
+                case [address, mac, interface]:
+                    self._disputed.add(Rival(name, address, mac, interface))
 
     def of(self, address: str) -> tuple[str, ...]:
         """Who holds an address now, by name; empty when nobody says so."""
@@ -66,6 +81,11 @@ class Holders:
         """Every address that somebody holds."""
         return set(self._saying)
 
+    def disputed(self) -> set[Rival]:
+        """Other hosts that use a VIP, by what was reported since this was asked before."""
+        found, self._disputed = self._disputed, set()
+        return found
+
     def news(self) -> set[str]:
         """The addresses whose holders may be others than when this was asked before."""
         found, self._news = self._news, set()
@@ -75,7 +95,8 @@ class Holders:
 def _report(engine: Engine) -> Report:
     spec = engine.spec
     version = engine.metadata.resource_version
-    return Report(version, frozenset(spec.holds), frozenset(spec.side), spec.rightful)
+    holds, side = frozenset(spec.holds), frozenset(spec.side)
+    return Report(version, holds, side, spec.rightful, frozenset(spec.rivals))
 
 
 def _count(version: str) -> int:

@@ -17,10 +17,12 @@ from fairlead.model.addresses import parse_address
 from fairlead.model.kube import Service
 from fairlead.model.names import GroupKey, Ref
 from fairlead.model.plan import Plan
+from fairlead.model.verdict import Code
 from fairlead.model.virtualip import VirtualIP, VirtualIPSpec
 from fairlead.publish.kube import virtualips
 from fairlead.publish.kube.status import MANAGER, addresses_shown
 from fairlead.runtime.controller.api import ApiError
+from fairlead.runtime.controller.holders import Rival
 from fairlead.runtime.controller.hosts import Hosts
 from fairlead.runtime.controller.ledger import VIPS, virtual_ip_of
 from fairlead.runtime.controller.objects import Objects
@@ -35,12 +37,14 @@ theirs wait for each other."""
 
 class Publisher:
     """One leader's writes, by its newest ``plan``; ``released``: since when addresses are kept for
-    Services that have gone; ``homes``: VirtualIPs whose home is to be another one, by name."""
+    Services that have gone; ``homes``: VirtualIPs whose home is to be another one, by name;
+    ``rivals``: other hosts that use a VIP of a group, to be told of."""
 
     def __init__(self, writer: Writer, seen: Seen, *, services: Services, hosts: Hosts) -> None:
         self.plan = Plan()
         self.released: Mapping[Ref, str] = {}
         self.homes: Mapping[str, tuple[str, ...]] = {}
+        self.rivals: dict[GroupKey, set[Rival]] = {}
         self.objects = Objects(writer, seen)
         self._writer, self._seen, self._services, self._hosts = writer, seen, services, hosts
         self._blocked: dict[GroupKey, float] = {}
@@ -77,6 +81,16 @@ class Publisher:
         for reason, message in leases.news(key):
             for ref in self._members(key):
                 await self._services.note(ref, reason, message)
+
+        await self._warn_of_rivals(key)
+
+    async def _warn_of_rivals(self, key: GroupKey) -> None:
+        for rival in self.rivals.get(key, ()):
+            for ref in self._members(key):
+                if ref.kind == Service.KIND:
+                    reason, message = Code.ADDRESS_DISPUTED.value, disputed(rival)
+                    await self._services.note(ref, reason, message, warning=True, once=True)
+        self.rivals.pop(key, None)
 
     async def _say_all(self, key: GroupKey, before: Iterable[tuple[str, SeenVip]]) -> None:
         """The status of who is in the group, and of who was and is in no other. One that cannot be
@@ -203,6 +217,14 @@ class Publisher:
             raise Later  # nobody may have it: the watch tells the planner
         else:
             self._seen.put_vip(name, seen_vip(one))
+
+
+def disputed(rival: Rival) -> str:
+    """What is to be said of a rival."""
+    return (
+        f"{rival.address} is used by another host, {rival.mac} on {rival.interface} of "
+        f"{rival.engine}: clients may reach either. Free it there, or ask for another."
+    )
 
 
 def _written(spec: VirtualIPSpec, version: str, digest: bytes) -> SeenVip:

@@ -36,7 +36,7 @@ from fairlead.runtime.fence.voice import Message, Voice, row_of, said_of
 
 TICK = 0.1
 AGENT_GONE = 30.0
-"""Seconds without an agent after which the berths are handed over in order."""
+"""Seconds without a word of an agent after which the berths are handed over in order."""
 SETTLING = 1.0
 """Seconds in which a fence that finds its predecessor's VIPs speaking hears from the others before
 it lets go of anything: one that is back at once moves nothing."""
@@ -78,8 +78,7 @@ class Fence:
         self._word = Word()
         self._roster = self._agreed = Roster(0, frozenset())
         self._life, self._number = int(_now() * 1000), 0
-        self._agent_since: float | None = None
-        self._agent_gone_at = _now()
+        self._agent_heard_at = _now()
         self._draining = False
         self._left = frozenset[IPAddress]()
         self._settles_at = 0.0
@@ -87,7 +86,7 @@ class Fence:
         self._sessions: Sessions | None = None
         self._voice = Voice(key=options.key, heard=self._hear)
         self._host = Host(
-            options.directory, table=self._take, recorded=self._record, present=self._present
+            options.directory, table=self._take, recorded=self._record, heard=self._agent_heard
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._said: tuple[bool, frozenset[str]] | None = None
@@ -186,11 +185,8 @@ class Fence:
         wanted = tenure.claim(sight, base)
         return Claim(base.generation, wanted) if wanted is not None else None
 
-    def _present(self, there: bool) -> None:
-        self._agent_since = _now() if there else None
-        if not there:
-            self._agent_gone_at = _now()
-        self._wake.set()
+    def _agent_heard(self) -> None:
+        self._agent_heard_at = _now()
 
     def _hear(self, message: Message) -> None:
         table = self._table
@@ -266,8 +262,9 @@ class Fence:
         return Word(holds=frozenset(b.mark for b in table.berths if b.addresses & self._left))
 
     def _after_a_gap(self) -> None:
-        """We were not running for a while: what we know is old."""
+        """We were not running for a while: what we know is old, and what our agent said unread."""
         self._log("gap", {"seconds": round(_now() - self._ticked, 2)})
+        self._agent_heard_at = _now()
         self._rows.clear()
         self._words.clear()
 
@@ -280,7 +277,7 @@ class Fence:
             self._agreed = tenure.agreed(self._sight(table))
 
     def _decide(self, table: Table) -> Stand:
-        gone = self._agent_since is None and _now() - self._agent_gone_at > AGENT_GONE
+        gone = _now() - self._agent_heard_at > AGENT_GONE
         return stand(
             table,
             self._sight(table),
@@ -336,6 +333,10 @@ class Fence:
                 side=tuple(sorted(side)),
                 problems=self._problems(table),
                 claim=self._claim(sight),
+                disputes=tuple(
+                    (canonical(address), mac, name)
+                    for address, mac, name in self._holder.disputes()
+                ),
             )
         )
 

@@ -33,6 +33,7 @@ class Addresses(Protocol):
     def prune(self, desired: L2Desired) -> None: ...
     def withdraw(self) -> None: ...
     def conflicts(self) -> Collection[Conflict]: ...
+    def disputes(self) -> Collection[Conflict]: ...
     def astray(self, places: Mapping[IPAddress, str]) -> Mapping[IPAddress, str]: ...
 
 
@@ -74,6 +75,10 @@ class Holder:
         """The VIPs of a table that nobody would hear of here, and why; those that cannot be looked
         for are none."""
         return await asyncio.to_thread(self._astray, table)
+
+    def disputes(self) -> tuple[Conflict, ...]:
+        """What somebody else on the LAN uses as well."""
+        return tuple(self._addresses.disputes())
 
     async def withdraw(self) -> None:
         """Let go of everything, and leave no switch behind."""

@@ -1,8 +1,9 @@
 """Between an agent and its fence: tables one way, what became of them the other, by UNIX socket.
 
 A message is its length (u32, big-endian) and MessagePack. The agent sends its whole table whenever
-it differs; the fence answers with what it holds whenever that differs. A connection is the agent's
-heartbeat: when it ends, the fence goes on with the table it has.
+it differs; the fence answers with what it holds whenever that differs. An agent with nothing to say
+sends an empty message every :data:`BEAT` seconds: one that hangs is as good as none. Without it the
+fence goes on with the table it has.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from fairlead.runtime.fence import texts
 LENGTH = struct.Struct("!I")
 LARGEST = 64 << 20
 SOCKET = "fence.sock"
+BEAT = 1.0
 RECORD = b"\xc1"
 """A byte that no MessagePack begins with."""
 
@@ -36,7 +38,8 @@ class Claim(Struct, frozen=True):
 
 class State(Struct, frozen=True):
     """What a fence does. ``able``: who of the cell may hold VIPs, as it sees it. ``problems``: text
-    for people, by address; empty key: about all of them. ``claim``: what it asks its agent for."""
+    for people, by address; empty key: about all of them. ``claim``: what it asks its agent for.
+    ``disputes``: who uses a held address as well, each as (address, MAC, interface)."""
 
     held: tuple[str, ...] = ()
     rightful: bool = False
@@ -44,11 +47,12 @@ class State(Struct, frozen=True):
     side: tuple[str, ...] = ()
     problems: dict[str, str] = {}
     claim: Claim | None = None
+    disputes: tuple[tuple[str, str, str], ...] = ()
 
 
 class Host:
     """The fence's end. ``table`` gets each table; ``recorded`` what the API has as the roster;
-    ``present`` hears of an agent that comes or goes."""
+    ``heard`` is called with every sign of life of an agent."""
 
     def __init__(
         self,
@@ -56,10 +60,10 @@ class Host:
         *,
         table: Callable[[Table], None],
         recorded: Callable[[Roster], None],
-        present: Callable[[bool], None],
+        heard: Callable[[], None],
     ) -> None:
         self._path = directory / SOCKET
-        self._table, self._recorded, self._present = table, recorded, present
+        self._table, self._recorded, self._heard = table, recorded, heard
         self._state = State()
         self._agents: set[asyncio.StreamWriter] = set()
 
@@ -79,7 +83,7 @@ class Host:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._agents.add(writer)
-        self._present(True)
+        self._heard()
         _send(writer, self._state)
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError):
@@ -87,11 +91,14 @@ class Host:
                     self._hear(await _receive(reader))
         finally:
             self._agents.discard(writer)
-            self._present(bool(self._agents))
+            self._heard()  # until now
             writer.close()
 
     def _hear(self, message: bytes) -> None:
-        """A table, or, behind a mark, what the API has recorded."""
+        """A table; behind a mark, what the API has recorded; or nothing but a sign of life."""
+        self._heard()
+        if not message:
+            return
         if message[:1] == RECORD:
             self._recorded(msgspec.msgpack.decode(message[1:], type=Roster))
         else:
@@ -121,6 +128,19 @@ class Agent:
 
     async def run(self) -> None:
         """Until cancelled: keep the connection."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._keep()
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            if self._writer is not None:
+                _send(self._writer, b"")
+
+    async def _keep(self) -> None:
         while True:
             try:
                 reader, self._writer = await asyncio.open_unix_connection(str(self._path))
