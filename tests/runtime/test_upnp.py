@@ -83,29 +83,43 @@ def plan_of(*vips: IPAddress, changed: bool = False) -> Plan:
     return Plan(outcomes=outcomes, changed=frozenset(keys.values()) if changed else None)
 
 
-def test_an_address_that_goes_waits_for_its_open_ports() -> None:
-    forwards = [Forward(WEB, KEYS[0], OUTSIDE)]
-    closing = Closing(lambda: forwards)
+def test_an_address_that_goes_waits_while_its_ports_are_closed() -> None:
+    ports, now = {A: 2}, 0.0
+    closing = Closing(lambda: ports, lambda: now)
     lane = L2Lane("here", known=(), contested=frozenset, closing=closing.waiting)
     assert not closing.follow(plan_of(A, B))
-    assert closing.follow(plan_of(B, changed=True)) > 0
-    now, later = lane.split(
-        L2Changes(frozenset(), frozenset({A, B})), other=None, spared=frozenset()
-    )
-    assert now.removed == {B}
-    assert later is not None
-    assert later.removed == {A}
-    forwards.clear()  # the gateway was told
-    now, later = lane.split(later, other=None, spared=frozenset())
-    assert now.removed == {A}
-    assert later is None
+    assert closing.follow(plan_of(B, changed=True))
+    both = L2Changes(frozenset(), frozenset({A, B}))
+    split = lane.split(both, other=None, spared=frozenset())
+    assert split.now.removed == {B}
+    assert split.later is not None
+    assert split.later.removed == {A}
+    now, ports = 1.9, {A: 1}  # the gateway is slow, but it works
+    assert closing.waiting() == {A}
+    now = 3.8
+    assert closing.waiting() == {A}
+    ports = {}
+    last = lane.split(split.later, other=None, spared=frozenset())
+    assert last.now.removed == {A}
+    assert last.later is None
 
 
-def test_an_address_whose_ports_are_not_open_and_one_that_moves_do_not_wait() -> None:
-    closing = Closing(lambda: [Forward(WEB, KEYS[0], None, Code.NO_GATEWAY, "none")])
+def test_a_gateway_that_does_nothing_is_not_waited_for() -> None:
+    now = 0.0
+    closing = Closing(lambda: {A: 2}, lambda: now)
+    closing.follow(plan_of(A))
+    assert closing.follow(plan_of(changed=True))
+    now = 1.9
+    assert closing.waiting() == {A}
+    now = 2.1
+    assert closing.waiting() == frozenset()
+
+
+def test_an_address_without_open_ports_and_one_that_moves_do_not_wait() -> None:
+    closing = Closing(dict)
     closing.follow(plan_of(A))
     assert not closing.follow(plan_of())
-    moving = Closing(lambda: [Forward(WEB, KEYS[0], OUTSIDE)])
+    moving = Closing(lambda: {A: 1})
     moving.follow(plan_of(A, B))
     assert not moving.follow(plan_of(A, changed=True))  # another engine has it from now on
     assert moving.waiting() == frozenset()

@@ -8,10 +8,11 @@ A full round is the renewal: what has used up half of its lease, or is gone, is 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.upnp import verdict
@@ -25,6 +26,7 @@ from fairlead.drivers.upnp.gateway import (
     GatewayGone,
 )
 from fairlead.drivers.upnp.render import order
+from fairlead.model.addresses import IPAddress
 from fairlead.model.forward import (
     PERMANENT,
     Forwarding,
@@ -34,9 +36,6 @@ from fairlead.model.forward import (
 )
 from fairlead.model.names import Ref
 from fairlead.model.verdict import Forward
-
-if TYPE_CHECKING:
-    from fairlead.model.addresses import IPAddress
 
 MARK = "Fairlead"
 LONGEST = 60
@@ -131,6 +130,10 @@ class UpnpDriver:
     def forwards(self) -> tuple[Forward, ...]:
         """What became of each port that is wanted, sorted."""
         return self._told
+
+    def open(self) -> Mapping[IPAddress, int]:
+        """How many ports of each address are open, to be asked while it works."""
+        return Counter(key.client for key in [*self._made])
 
     @property
     def gateway(self) -> str:
