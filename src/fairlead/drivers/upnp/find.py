@@ -15,8 +15,9 @@ SECONDS = 2.5
 """For a search; by the standard an answer to MX 1 is there within one."""
 MORE = 0.3
 """Seconds to wait for others once somebody answered."""
-PATIENCE = 10.0
-"""Seconds for all who answered to describe themselves."""
+PATIENCE = 6.0
+"""Seconds for all who answered to describe themselves; two such searches fit in one call of the
+driver."""
 UP, LOOPBACK, MULTICAST = 0x1, 0x8, 0x1000
 """IFF_ flags (linux/if.h)."""
 
