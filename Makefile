@@ -22,7 +22,7 @@ demo-kubernetes: controlplane  ## Show it on a Kubernetes cluster of namespaces,
 demo-failover: setup  ## Watch engines fail: a crash, a killed agent, a drain; a scale-out (root)
 	@$(BIN)/fairlead demo --failover
 
-demo-lan: controlplane  ## Watch a VIP that comes from the LAN's DHCP server (root)
+demo-lan: controlplane  ## Watch a VIP that comes from the LAN's DHCP server, and one on the internet by UPnP (root)
 	@$(BIN)/fairlead demo --lan
 
 test: controlplane helm  ## Run the tests, the lab included (root)

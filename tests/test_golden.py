@@ -4,7 +4,8 @@
 ``base.yaml`` beside it where there is one and ``config.yaml`` for the configuration; the ledger of
 one step is the state of the next. Beside each stands what must come of it: ``N.plan.json`` (the
 contract of ``plan -o json``), ``N.nft.txt``, ``N.l2.txt`` and, where there is a router,
-``N.bgp.txt`` (what this engine's drivers get),
+``N.bgp.txt``, and where ports are opened on a gateway ``N.upnp.txt`` (what this engine's drivers
+get),
 ``N.says.txt`` (one line an object) and ``N.kube.json`` (what a controller would write: VirtualIPs
 and the status of Services). ``make golden`` writes them anew; reviewing the difference is a
 duty.
@@ -20,6 +21,7 @@ from fairlead.dialects.translate import translate
 from fairlead.drivers.bgp.render import dump as dump_bgp
 from fairlead.drivers.l2.render import dump as dump_l2
 from fairlead.drivers.nft.render import dump as dump_l4
+from fairlead.drivers.upnp.render import dump as dump_upnp
 from fairlead.model.claim import Claims
 from fairlead.model.config import Config
 from fairlead.model.ledger import Ledger
@@ -31,6 +33,7 @@ from fairlead.planner import (
     compile_bgp,
     compile_l2,
     compile_l4,
+    compile_upnp,
     diff_l4,
     differences,
     every_verdict,
@@ -87,8 +90,10 @@ def outputs(decided: Plan, world: World, ledger: Ledger) -> dict[str, str]:
     shown = document(decided, world, differences(ledger, decided))
     text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     routers = dump_bgp(compile_bgp(decided, HOST))
+    ports = dump_upnp(compile_upnp(decided, HOST))
     return {
         **({"bgp.txt": routers} if routers else {}),
+        **({"upnp.txt": ports} if ports else {}),
         "plan.json": text + "\n",
         "nft.txt": dump_l4(compile_l4(decided, HOST)),
         "l2.txt": dump_l2(compile_l2(decided, HOST)),

@@ -5,14 +5,14 @@ same, and is here. Where somebody else serves (``dataplane: none``), there is no
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from fairlead.drivers.l2 import Conflict
 from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import Code, Forward
-from fairlead.runtime.closing import Closing
+from fairlead.runtime.closing import PATIENCE, Closing
 from fairlead.runtime.health import DriverHealth
 from fairlead.runtime.lanes import Addresses, BgpLane, DhcpLane, L2Lane, L4Lane, Target, UpnpLane
 from fairlead.runtime.planes import Leaser, Opener, Planes, Speaker, failures_of
@@ -52,7 +52,7 @@ class DataPlane:
         self._standby = standby
         self._engine, self._planes = engine, planes
         self._progress, self._health = progress, health
-        self._closing = Closing(lambda: self.forwards)
+        self._closing = Closing(self._open)
         self._behind: tuple[AnyReconciler, ...] = ()
         self._told: tuple[Conflict, ...] = ()
         self.loops: tuple[AnyReconciler, ...] = ()
@@ -134,6 +134,17 @@ class DataPlane:
             share=GATEWAY_SHARE,
         )
 
+    def _open(self) -> Mapping[IPAddress, int]:
+        opener = self._planes.upnp if self._planes is not None else None
+        return opener.open() if opener is not None else {}
+
+    def _closed(self) -> None:
+        """Some patience with the gateway is over: look whether all of it is."""
+        if self._closing.waiting():
+            asyncio.get_running_loop().call_later(PATIENCE, self._closed)
+        else:
+            self._moved(self._l2)
+
     def _elsewhere(self) -> Addresses | None:
         """The addresses that are announced in any way; None when that is not known."""
         if any(loop.in_place is None for loop in self._announcers):
@@ -142,8 +153,8 @@ class DataPlane:
 
     def offer(self, target: Target) -> None:
         """Make this true from now on."""
-        if self._behind and (patience := self._closing.follow(target.plan)):
-            asyncio.get_running_loop().call_later(patience, self._moved, self._l2)
+        if self._behind and self._closing.follow(target.plan):
+            asyncio.get_running_loop().call_later(PATIENCE, self._closed)
         for loop in self.loops:
             loop.offer(target)
 

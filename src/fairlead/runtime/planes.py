@@ -84,6 +84,10 @@ class Opener(Driver[UpnpDesired, UpnpChanges], Protocol):
         """What became of each port that is wanted."""
         ...
 
+    def open(self) -> Mapping[IPAddress, int]:
+        """How many ports of each address are open, to be asked while it works."""
+        ...
+
 
 class Planes(NamedTuple):
     """The drivers of one engine. ``bgp``: None where nothing is routed, ``dhcp``: where no address

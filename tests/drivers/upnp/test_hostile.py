@@ -13,7 +13,9 @@ from async_upnp_client.const import HttpRequest
 
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.upnp.driver import UpnpDriver
+from fairlead.drivers.upnp.fake import FakeGateway, FakeUpnpDriver
 from fairlead.drivers.upnp.gateway import (
+    Entry,
     Gateway,
     GatewayFault,
     GatewayGone,
@@ -23,9 +25,10 @@ from fairlead.drivers.upnp.gateway import (
 )
 from fairlead.drivers.upnp.requester import LARGEST, Refusal, Requester
 from fairlead.drivers.upnp.search import LONGEST, TARGETS, Port, leads_to, read
-from fairlead.model.forward import Forwarding, ForwardKey, UpnpChanges
+from fairlead.model.forward import Forwarding, ForwardKey, UpnpChanges, UpnpDesired
 from fairlead.model.names import Ref
 from fairlead.model.verdict import Code
+from fairlead.planner import diff_upnp
 
 HOST = ip_address("127.0.0.1")
 KEY = ForwardKey(ip_address("192.0.2.20"), "TCP", 80)
@@ -298,6 +301,31 @@ def test_a_slow_gateway_costs_a_bounded_time(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DriverError, match="slow"):
         driver.apply(UpnpChanges({KEY: ROW}))
     assert time.monotonic() - began < 10
+
+
+class Sluggish(FakeGateway):
+    """A gateway that does what it is told, and takes ages to say what it has."""
+
+    async def entries(self) -> list[Entry]:
+        await asyncio.sleep(60)
+        return []
+
+
+def test_a_gateway_that_cannot_be_looked_through_is_still_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fairlead.drivers.upnp.driver.BUDGET", 0.3)
+    driver = FakeUpnpDriver("engine-1", Sluggish())
+    wanted = UpnpDesired({KEY: ROW})
+    driver.apply(diff_upnp(wanted, driver.observe()))
+    driver.prune(wanted)
+    assert len(driver.fake.table) == 1
+    assert driver.observe().forwards == {KEY: ROW}
+    driver.now = 2000.0
+    assert driver.observe().forwards == {}  # it has to be renewed
+    driver.apply(diff_upnp(wanted, driver.observe()))
+    driver.apply(diff_upnp(UpnpDesired({}), driver.observe()))
+    assert driver.fake.table == {}
 
 
 def test_what_is_wrong_with_those_that_answer_is_told() -> None:

@@ -1,14 +1,19 @@
 """The driver with real gateways: miniupnpd of both versions, open and in secure mode."""
 
+import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import partial
 from ipaddress import ip_address
+from threading import Event
 from typing import TypeVar
 
 import pytest
 
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.upnp import UpnpDriver, lan_gateways
+from fairlead.drivers.upnp.search import TARGETS
 from fairlead.lab import Host, Hosts, Lab, cluster
 from fairlead.lab.gateway import ADDRESS, Gateway
 from fairlead.lab.probe import Answer, tcp_ask, udp_ask
@@ -28,7 +33,7 @@ Result = TypeVar("Result")
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Hosts]:
     """A router, somebody outside, and an engine that has a VIP of each family and answers there."""
-    with Lab(cluster(clients=2, engines=1, pods=0)) as hosts:
+    with Lab(cluster(clients=3, engines=1, pods=0)) as hosts:
         engine = hosts["engine-1"]
         engine.ip("address", "add", f"{VIP}/32", "dev", "lan")
         engine.ip("address", "add", f"{VIP6}/128", "dev", "lan", "nodad")
@@ -175,3 +180,50 @@ def test_a_gateway_that_comes_later_is_found(lab: Hosts, engine: Engine) -> None
     with pytest.raises(DriverError, match="gateway"):
         engine.round(wanted(key()))
     assert engine.codes() == {Code.NO_GATEWAY}
+
+
+@contextmanager
+def liar(host: Host, *answers: bytes) -> Iterator[None]:
+    """Somebody who answers every search at once, and with more than asked for."""
+    stop = Event()
+
+    def lie() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
+            mouth.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            mouth.bind(("", 1900))
+            group = socket.inet_aton("239.255.255.250") + socket.inet_aton(host.v4)
+            mouth.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+            mouth.settimeout(0.1)
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    _, asker = mouth.recvfrom(2048)
+                    for answer in answers:
+                        mouth.sendto(answer, asker)
+
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(host.call, lie)
+        try:
+            yield
+        finally:
+            stop.set()
+            running.result()
+
+
+def test_liars_on_the_lan_do_not_hide_the_gateway(lab: Hosts, engine: Engine) -> None:
+    false = lab["client-3"]
+    said = f"HTTP/1.1 200 OK\r\nST: {TARGETS[0]}\r\nLOCATION: {{}}\r\n\r\n"
+    lies = [
+        said.format(f"http://{false.v4}:9/desc.xml").encode(),  # where nobody is
+        said.format(f"http://{lab['engine-1'].v4}:80/desc.xml").encode(),  # another host
+        said.format("http://example.com/desc.xml").encode(),
+        *(b"\xff" * 1400 for _ in range(100)),
+        b"",
+    ]
+    with liar(false, *lies):
+        with pytest.raises(DriverError, match=f"{false.v4}: it cannot be reached"):
+            engine.round(wanted(key()))
+        with Gateway(lab["client"], lab["client-2"]) as gateway:
+            engine.round(wanted(key()))
+            assert engine.codes() == {Code.NONE}
+            assert len(gateway.rules()) == 1
+            engine.inside(engine.driver.withdraw)

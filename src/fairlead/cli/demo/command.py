@@ -39,7 +39,9 @@ def demo(
     lan: Annotated[
         bool,
         typer.Option(
-            "--lan", help="On a Kubernetes cluster too: an address from the LAN's DHCP server."
+            "--lan",
+            help="On a Kubernetes cluster too: an address from the LAN's DHCP server, a port "
+            "on its gateway.",
         ),
     ] = False,
 ) -> None:

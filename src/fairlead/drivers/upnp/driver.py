@@ -8,10 +8,11 @@ A full round is the renewal: what has used up half of its lease, or is gone, is 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from fairlead.drivers.base import DriverError
 from fairlead.drivers.upnp import verdict
@@ -23,7 +24,10 @@ from fairlead.drivers.upnp.gateway import (
     Gateway,
     GatewayFault,
     GatewayGone,
+    GatewaySilent,
 )
+from fairlead.drivers.upnp.render import order
+from fairlead.model.addresses import IPAddress
 from fairlead.model.forward import (
     PERMANENT,
     Forwarding,
@@ -33,9 +37,6 @@ from fairlead.model.forward import (
 )
 from fairlead.model.names import Ref
 from fairlead.model.verdict import Forward
-
-if TYPE_CHECKING:
-    from fairlead.model.addresses import IPAddress
 
 MARK = "Fairlead"
 LONGEST = 60
@@ -47,8 +48,8 @@ ALIVE = 3600
 """Seconds of a lease for ever below which it is renewed all the same: some gateways limit it."""
 MANY = 8
 """So many ports at once are looked up in the list of all of them."""
-LOOKING = 45.0
-"""The same for a look at everything."""
+LEFT = Forwarding(Ref("", "", ""), -1)
+"""Stands for what is open and that nobody wants."""
 Result = TypeVar("Result")
 Search = Callable[[int], Awaitable[tuple[Sequence[Gateway], list[str]]]]
 """Finds the gateways for a family, best first, and says what is wrong with others that answered."""
@@ -61,6 +62,10 @@ class Made(NamedTuple):
     row: Forwarding
     at: float
     pinhole: int = 0
+
+
+class SlowGateway(DriverError):
+    """Not everything could be asked or done in the time that there is."""
 
 
 class UpnpDriver:
@@ -95,7 +100,10 @@ class UpnpDriver:
 
     def observe(self) -> UpnpDesired:
         """What is open on the gateway and ours; nothing where there is no gateway."""
-        return self._run(self._observe(), LOOKING)
+        try:
+            return self._run(self._observe())
+        except SlowGateway:
+            return UpnpDesired(self._remembered(), external=self._external)
 
     def apply(self, changes: UpnpChanges) -> None:
         """Open and close ports. What a gateway refuses is told by :meth:`forwards` and tried again
@@ -131,6 +139,10 @@ class UpnpDriver:
         """What became of each port that is wanted, sorted."""
         return self._told
 
+    def open(self) -> Mapping[IPAddress, int]:
+        """How many ports of each address are open, to be asked while it works."""
+        return Counter(key.client for key in [*self._made])
+
     @property
     def gateway(self) -> str:
         """The gateway in use; empty while there is none."""
@@ -148,12 +160,25 @@ class UpnpDriver:
                 for one in await self._entries(mapping):
                     if (key := self._ours(one)) is not None:
                         found[key] = self._seen(key, one)
+            except GatewaySilent:
+                found |= self._remembered()
             except GatewayGone:
                 self._lost(4)
         for key, made in [*self._made.items()]:
             if key.client.version == 6 and await self._stands(key, made):
                 found[key] = made.row
         return UpnpDesired(found, external=self._external)
+
+    def _remembered(self) -> dict[ForwardKey, Forwarding]:
+        """What is open and not worn, as far as it was us. It stands for what a gateway has that is
+        too slow to be asked, and could be told nothing else."""
+        now = self._clock()
+        fresh = {
+            key: made.row
+            for key, made in self._made.items()
+            if not made.row.lease or now - made.at <= made.row.lease / 2
+        }
+        return fresh | dict.fromkeys(self._left, LEFT)
 
     async def _entries(self, gateway: Gateway) -> list[Entry]:
         """All mappings, or, from a gateway that cannot list them, those that are wanted."""
@@ -244,8 +269,10 @@ class UpnpDriver:
         gateway = self._gateways.get(4)
         if gateway is None or len(rows) < MANY:
             return
-        with suppress(GatewayFault, GatewayGone):  # then each is asked for
-            self._table = {(one.protocol, one.port): one for one in await gateway.entries()}
+        with suppress(GatewayFault, GatewayGone, TimeoutError):  # then each is asked for
+            async with asyncio.timeout(BUDGET / 4):
+                there = await gateway.entries()
+            self._table = {(one.protocol, one.port): one for one in there}
 
     async def _each(self, key: ForwardKey, row: Forwarding | None) -> str:
         """One port. Returns what could not be closed; raises DriverError without a gateway."""
@@ -369,15 +396,14 @@ class UpnpDriver:
 
     # -- telling ---------------------------------------------------------------------------------
 
-    def _run(self, work: Coroutine[None, None, Result], budget: float | None = None) -> Result:
+    def _run(self, work: Coroutine[None, None, Result]) -> Result:
         """Do it, within a time; whatever comes of it is told."""
-        seconds = BUDGET if budget is None else budget
         try:
-            return asyncio.run(asyncio.wait_for(work, seconds))
+            return asyncio.run(asyncio.wait_for(work, BUDGET))
         except TimeoutError:
-            raise DriverError(f"the gateway is slow: {seconds:g} s were not enough") from None
+            raise SlowGateway(f"the gateway is slow: {BUDGET:g} s were not enough") from None
         finally:
-            rows = sorted(self._wanted.items(), key=lambda item: _place(item[0]))
+            rows = sorted(self._wanted.items(), key=lambda item: order(item[0]))
             self._told = tuple(self._forward(key, row) for key, row in rows)
 
     def _forward(self, key: ForwardKey, row: Forwarding) -> Forward:
@@ -393,7 +419,3 @@ class UpnpDriver:
             return Forward(row.service, key, key.client)
         doubt = verdict.not_public(self.gateway, self._external)
         return Forward(row.service, key, self._external, *(doubt or ()))
-
-
-def _place(key: ForwardKey) -> tuple[int, int, str, int]:
-    return key.client.version, int(key.client), key.protocol, key.port

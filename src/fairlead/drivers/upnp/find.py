@@ -15,8 +15,9 @@ SECONDS = 2.5
 """For a search; by the standard an answer to MX 1 is there within one."""
 MORE = 0.3
 """Seconds to wait for others once somebody answered."""
-PATIENCE = 10.0
-"""Seconds for all who answered to describe themselves."""
+PATIENCE = 6.0
+"""Seconds for all who answered to describe themselves; two such searches fit in one call of the
+driver."""
 UP, LOOPBACK, MULTICAST = 0x1, 0x8, 0x1000
 """IFF_ flags (linux/if.h)."""
 
@@ -26,7 +27,17 @@ async def lan_gateways(
 ) -> tuple[list[IgdGateway], list[str]]:
     """The gateways for a family (4: of port mappings, 6: of pinholes), best first, and what was
     wrong with others that answered."""
-    answers = await asyncio.to_thread(_answers, version, interfaces)
+    gateways, wrong = await _sought(version, interfaces, MORE)
+    if gateways or not wrong:
+        return gateways, wrong
+    # who answers first may be no gateway: hear everybody
+    return await _sought(version, interfaces, SECONDS)
+
+
+async def _sought(
+    version: int, interfaces: Collection[str] | None, more: float
+) -> tuple[list[IgdGateway], list[str]]:
+    answers = await asyncio.to_thread(_answers, version, interfaces, more)
     tasks = [asyncio.create_task(_asked(answer, version)) for answer in answers]
     if not tasks:
         return [], []
@@ -60,10 +71,10 @@ async def _asked(answer: Answer, version: int) -> tuple[int, IgdGateway] | str:
     return (2 if outside is None else 0 if outside.is_global else 1), gateway
 
 
-def _answers(version: int, interfaces: Collection[str] | None) -> list[Answer]:
+def _answers(version: int, interfaces: Collection[str] | None, more: float) -> list[Answer]:
     """Who answers, one description for each host."""
     ports = [port for port in ports_of(interfaces) if port.address.version == version]
-    return search(ports, seconds=SECONDS, more=MORE)
+    return search(ports, seconds=SECONDS, more=more)
 
 
 def ports_of(interfaces: Collection[str] | None) -> list[Port]:

@@ -59,6 +59,10 @@ class GatewayGone(Exception):
     """The gateway does not answer, or not as a gateway would."""
 
 
+class GatewaySilent(GatewayGone):
+    """The gateway was reached, and does not answer in time."""
+
+
 class Entry(NamedTuple):
     """A port mapping as the gateway has it. ``client``: None when it is no address. ``lease``:
     seconds that are left, 0 for ever."""
@@ -143,6 +147,8 @@ class IgdGateway:
     async def entries(self) -> list[Entry]:
         try:
             return [entry for protocol in NUMBERS for entry in await self._listed(protocol)]
+        except GatewaySilent:
+            raise
         except (GatewayFault, GatewayGone):  # version 1, or it tells only some of them
             return await self._one_by_one()
 
@@ -298,7 +304,7 @@ def _told() -> Iterator[None]:
     except Refusal as error:
         raise GatewayGone(str(error)) from None
     except TimeoutError:
-        raise GatewayGone("it does not answer in time") from None
+        raise GatewaySilent("it does not answer in time") from None
     except ClientConnectorError as error:
         if error.os_error.errno == errno.EADDRNOTAVAIL:
             raise AddressMissing from None

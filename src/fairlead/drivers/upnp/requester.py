@@ -17,7 +17,7 @@ from fairlead.model.addresses import IPAddress
 
 LARGEST = 256 * 1024
 """Octets of one answer; real descriptions have about 10 kB."""
-SECONDS = 6.0
+SECONDS = 5.0
 """For one request and its answer."""
 MOST = 32
 """Documents that make up one description; a large gateway has about a dozen."""

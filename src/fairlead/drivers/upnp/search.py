@@ -24,7 +24,7 @@ TARGETS = tuple(
 LONGEST = 2048
 """Octets of an answer."""
 MOST = 32
-"""Answers that are looked at in one search."""
+"""Hosts whose answers are looked at in one search; what is no answer has no limit but time."""
 _MREQN = struct.Struct("=4s4si")
 
 
@@ -57,7 +57,7 @@ def search(ports: list[Port], *, seconds: float, more: float) -> list[Answer]:
             for answer in _answers(selector, seconds):
                 if answer is not None and found.setdefault(answer.host, answer) is answer:
                     end = min(end, monotonic() + more)
-                if monotonic() > end:
+                if monotonic() > end or len(found) == MOST:
                     break
         finally:
             for entry in [*selector.get_map().values()]:
@@ -70,13 +70,11 @@ def _answers(selector: selectors.BaseSelector, seconds: float) -> Iterator[Answe
     start = monotonic()
     rounds = iter((start, start + seconds / 2))
     again: float | None = next(rounds)
-    count = 0
-    while (now := monotonic()) < start + seconds and count < MOST:
+    while (now := monotonic()) < start + seconds:
         if again is not None and now >= again:
             _ask(selector)
             again = next(rounds, None)
         for entry, _ in selector.select(min(0.1, start + seconds - now)):
-            count += 1
             yield _received(entry.fileobj, entry.data)  # type: ignore[arg-type]  # a socket
         yield None
 
