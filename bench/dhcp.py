@@ -75,9 +75,10 @@ def _crashes(site: Site, server: DhcpServer) -> Iterator[Figure]:
     ((address,),) = site.addresses("stays").values()
     (mac,) = (one.mac for one in server.leases() if one.address == address)
     unchanged, heard = 0, 0
+    holder = _resting(site, address)
+    (other,) = site.nodes.keys() - {holder}
     for _ in range(CRASHES):
-        holder = _resting(site, address)
-        (other,) = site.nodes.keys() - {holder}
+        _resting(site, address, holder)  # it is back, and so is its VIP
         site.nodes[holder].cut("lan", silently=True)
         _settled(site, other)
         listening = Listening(site.nodes[holder], mac)
@@ -96,8 +97,8 @@ def _engine(site: Site) -> str:
     return str(one.get("status", {}).get("engine", ""))
 
 
-def _resting(site: Site, address: str) -> str:
-    """The engine that has address and lease, once that is one and stays one."""
+def _resting(site: Site, address: str, home: str = "") -> str:
+    """The engine that has address and lease, once that is one (``home``) and stays one."""
 
     def look() -> set[str]:
         seen = {_engine(site)} | site.holders().get(address, {""})
@@ -105,7 +106,10 @@ def _resting(site: Site, address: str) -> str:
         return seen | {_engine(site)} | site.holders().get(address, {""})
 
     (name,) = site.until(
-        look, lambda seen: len(seen) == 1, expected="one engine has both", patience=LONGEST
+        look,
+        lambda seen: len(seen) == 1 and (not home or home in seen),
+        expected=f"{home or 'one engine'} has both",
+        patience=LONGEST,
     )
     return name
 

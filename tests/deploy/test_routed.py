@@ -1,5 +1,6 @@
 """BGP in pods: VIPs announced to a real router, with a password and BFD."""
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -92,5 +93,19 @@ def test_a_router_learns_a_vip_from_pods(lab: KubernetesLab) -> None:
         learned = partial(router.next_hops, f"{VIP}/32")
         assert eventually(learned, timeout=90), logs(lab)
         assert eventually(lambda: lab["router"].call(asked, VIP)), logs(lab)
+        assert len(learned()) == 1
+        scale(lab, 2)
+        assert eventually(lambda: len(learned()) == 2, timeout=60), logs(lab)
+        scale(lab, 1)
+        assert eventually(lambda: len(learned()) == 1, timeout=60), logs(lab)
         lab.kubectl("delete", "service", "web")
         assert eventually(lambda: not learned()), logs(lab)
+
+
+def scale(lab: KubernetesLab, engines: int) -> None:
+    """What a user types, on a host that reaches the API server."""
+    command = [sys.executable, "-m", "fairlead", "scale", f"vip/{VIP}", "--engines", str(engines)]
+    access = ["--cluster", "--kubeconfig", str(lab.control.kubeconfig)]
+    done = lab["router"].run([*command, *access], timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"virtualip/{VIP} scaled: {engines} engines" in done.stdout

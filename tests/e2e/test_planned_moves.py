@@ -25,7 +25,7 @@ from fairlead.lab.probe import (
 from fairlead.lab.published import PORT, objects, written
 from fairlead.model.addresses import IPAddress
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
 FIRST = IPv4Address("10.77.1.0")
 VIPS = 500
 SLACK = 2.0

@@ -9,10 +9,12 @@ from ipaddress import ip_address
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.berth import Berth, Table
 from fairlead.model.cell import Roster, Row, Sight
+from fairlead.planner import tenure
 from fairlead.planner.berth import NONE, Word, berths_of, chosen, leave, stand
 
 NAMES = ("a", "b", "c")
@@ -206,3 +208,15 @@ def test_nothing_is_taken_before_everybody_who_serves_has_been_heard() -> None:
     heard["c"] = Word()
     mine = {vip for vip, order in VIPS.items() if order[0] == "a"}
     assert stand(table("a"), sight("a"), holds=NONE, words=heard).addresses == mine
+
+
+def test_who_just_began_to_listen_leaves_the_silent_alone() -> None:
+    """All fences start again at once: the switch of one that has not spoken yet may be on."""
+    known = sight("a")
+    young = replace(known, rows={"b": known.rows["b"]}, since=known.now)
+    mine = {vip for vip, order in VIPS.items() if order[0] == "a"}
+    assert stand(table("a"), young, holds=NONE, words={"b": Word()}).addresses == mine
+    later = replace(young, now=young.now + tenure.MUTE + 0.1)
+    later = replace(later, rows={"b": replace(known.rows["b"], heard=later.now)})
+    more = stand(table("a"), later, holds=NONE, words={"b": Word()}).addresses
+    assert more > mine, "it is silent for good"

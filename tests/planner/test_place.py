@@ -4,12 +4,14 @@ from collections import Counter
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from immutables import Map
 from msgspec.structs import replace
 
 from fairlead.model.claim import Claim, Claims, Engine, EngineRule, InternalTier
 from fairlead.model.ledger import Ledger
-from fairlead.model.plan import Plan
+from fairlead.model.plan import Plan, VipKey
 from fairlead.model.verdict import Code
 from fairlead.planner import plan
 
@@ -135,3 +137,75 @@ def changed(before: Plan, item: Claim) -> Plan:
         touched=frozenset({item.ref}),
     )
     return plan(now, before.ledger, before)
+
+
+# -- whatever happens to engines ------------------------------------------------------------------
+
+MODES = st.sampled_from(
+    [
+        {"mode": "ActiveStandby"},
+        {"mode": "ActiveActive", "min_scale": 2},
+        {"mode": "ActiveActive", "min_scale": 3, "max_scale": 2},
+        {"mode": "NPlusM", "buffer": 2},
+        {"mode": "ActiveStandby", "max_vips": 20},
+    ]
+)
+LOSSES = st.lists(st.sets(st.sampled_from([f"n{i}" for i in range(6)]), max_size=4), max_size=5)
+
+
+def going_home(before: Plan, down: frozenset[str], now: frozenset[str]) -> set[VipKey]:
+    """The VIPs that may move when engines go and come: those that an engine that went had, those
+    that one that came back had before, and those that nobody had."""
+    found: set[VipKey] = set()
+    for engine in now - down:
+        found |= set(before.placement.loads.get(engine, Map()))
+    for engine in down - now:
+        found |= set(before.placement.away.get(engine, Map()))
+    short = min((len(e) for e in before.placement.active.values()), default=0)
+    found |= {k for k, e in before.placement.active.items() if len(e) <= short}
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(options=MODES, losses=LOSSES, failback=st.booleans())
+def test_engines_go_and_come_and_only_what_they_had_moves(
+    options: dict[str, object], losses: list[set[str]], failback: bool
+) -> None:
+    many = options["mode"] == "ActiveActive"
+    rule = {**options, "failback": failback}
+    site = claims(60, *fleet(6), announce="bgp" if many else "l2", **rule)  # type: ignore[arg-type]
+    made, down = plan(site, Ledger()), frozenset[str]()
+    start = made
+    for loss in [*losses, set[str]()]:
+        now = frozenset(loss)
+        after = revised(made, *fleet(6, down=now), **rule)
+        moved = {k for k, e in made.placement.active.items() if after.placement.active[k] != e}
+        assert moved <= going_home(made, down, now)
+        for engines in after.placement.active.values():
+            assert not set(engines) & now
+            assert len(set(engines)) == len(engines)
+        loads = {e: len(load) for e, load in after.placement.loads.items() if e and load}
+        assert held(after) == Counter(loads)
+        made, down = after, now
+    if failback and not many:
+        assert made.placement.active == start.placement.active
+
+
+@pytest.mark.parametrize("failback", [True, False])
+def test_the_buffer_takes_over_and_gives_back(failback: bool) -> None:
+    spare = {"n8", "n9"}
+
+    def after(before: Plan, *down: str) -> Plan:
+        options = {"mode": "NPlusM", "buffer": 2, "failback": failback}
+        return revised(before, *fleet(10, down=frozenset(down)), **options)
+
+    calm = plan(claims(800, *fleet(10), mode="NPlusM", buffer=2, failback=failback), Ledger())
+    assert not spare & held(calm).keys()
+    assert max(held(calm).values()) <= 115
+    lost = after(calm, "n3")
+    moved = {k for k, e in calm.placement.active.items() if lost.placement.active[k] != e}
+    assert moved == set(calm.placement.loads["n3"])
+    assert {lost.placement.active[key][0] for key in moved} == spare
+    back = after(lost)
+    assert (back.placement.active == calm.placement.active) is failback
+    assert failback or back.placement.active == lost.placement.active

@@ -290,9 +290,11 @@ def test_agents_agree_whatever_they_saw(
 
 
 @settings(max_examples=300, deadline=None)
-@given(history=st.lists(WORLD, min_size=1, max_size=5), proxied=st.booleans())
+@given(
+    history=st.lists(WORLD, min_size=1, max_size=5), proxied=st.booleans(), standby=st.booleans()
+)
 def test_what_an_engine_does_follows_from_what_changed(
-    history: list[Served], proxied: bool
+    history: list[Served], proxied: bool, standby: bool
 ) -> None:
     if proxied:
         history = [replace(one, config=Config(dataplane="cluster")) for one in history]
@@ -307,7 +309,8 @@ def test_what_an_engine_does_follows_from_what_changed(
                 v for k, v in now.placement.active.items() if k.group == group
             ]
         for engine in ("n0", "n1"):
-            l2, l4 = delta_l2(before, now, engine), delta_l4(before, now, engine)
+            l2 = delta_l2(before, now, engine)
+            l4 = delta_l4(before, now, engine, standby=standby)
             assert (compile_l2(before, engine).owned | l2.added) - l2.removed == compile_l2(
                 now, engine
             ).owned
@@ -317,9 +320,12 @@ def test_what_an_engine_does_follows_from_what_changed(
                 if address not in l2.added | l2.removed
             }
             assert {**kept, **l2.places} == compile_l2(now, engine).places
-            rows = {**compile_l4(before, engine).listeners, **l4.listeners}
+            rows = {
+                **compile_l4(before, engine, standby=standby).listeners,
+                **l4.listeners,
+            }
             there = {k: row for k, row in rows.items() if row is not None}
-            assert there == compile_l4(now, engine).listeners
+            assert there == compile_l4(now, engine, standby=standby).listeners
         before = now
 
 
@@ -361,6 +367,16 @@ def test_the_holder_lets_pass_what_is_for_a_listener_and_others_have_nothing(eng
     else:
         assert not wanted.listeners
         assert not wanted.vips
+
+
+def test_an_engine_with_a_fence_is_ready_for_what_others_hold() -> None:
+    config = Config(dataplane="cluster")
+    one, routed = vip("a", 1, home=("n0",)), replace(vip("b", 3, home=("n0",)), announce="bgp")
+    plan = serve(served(one, routed, engines=fleet(2), config=config))
+    wanted = compile_l4(plan, "n1", standby=True)
+    assert wanted.listeners == {L4Key(one.addresses[0], "TCP", 80): PASSED}
+    assert wanted.vips == set(one.addresses)
+    assert not compile_l4(plan, "somebody-else", standby=True).vips
 
 
 def test_internal_addresses_are_not_the_proxys() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fairlead.model.objects import EngineSpec
 from fairlead.publish import inventory, tables
 from fairlead.publish.age import age, duration
 from fairlead.publish.report import report
@@ -98,6 +99,13 @@ def test_engines_show_their_load(example: Example) -> None:
     (engine,) = inventory.engines(found.plan, found.document.vips)
     assert (engine.name, engine.ready, engine.active, engine.standby) == ("here", True, 3, 0)
     assert tables.engines([engine]).splitlines()[1].split()[:4] == ["here", "True", "engine", "3"]
+    rival = "192.0.2.10 02:00:00:00:00:99 eth0"
+    said = EngineSpec(problems=("no bfdd answers",), rivals=(rival, "nonsense"))
+    (engine,) = inventory.engines(found.plan, found.document.vips, {"here": said})
+    assert engine.problems == [
+        "no bfdd answers",
+        "192.0.2.10: also used by 02:00:00:00:00:99 on eth0",
+    ]
 
 
 def test_rejections_and_changes_are_one_line_each(example: Example) -> None:

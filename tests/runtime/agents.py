@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from fairlead.drivers.dhcp import FakeDhcp
 from fairlead.model.addresses import canonical
 from fairlead.model.config import Config
 from fairlead.model.dhcp import Leased
@@ -96,6 +97,12 @@ class Site:
         self.told, self.meter, self.source = Told(), Meter(), Fed()
         self.confined = 0
         self.clean = True
+        self.dhcp = FakeDhcp()
+        self.reported: dict[str, Leased] = {}
+
+    def offer(self, name: str, leased: Leased) -> None:
+        """What the agent says of a lease to whoever decides."""
+        self.reported[name] = leased
 
     @property
     def addresses(self) -> list[str]:
@@ -131,7 +138,9 @@ class Site:
         chosen = AgentOptions(
             config=self.config, engine=HOST, state=self.state, rounds=Rounds(every=0.05)
         )
-        planes = None if self.config.dataplane == "none" else Planes(self.nft, self.lan)
+        planes = (
+            None if self.config.dataplane == "none" else Planes(self.nft, self.lan, dhcp=self.dhcp)
+        )
         agent = Agent(
             replace(chosen, **options),  # type: ignore[arg-type]
             source=self.source,
@@ -139,6 +148,7 @@ class Site:
             report=self.told,
             meter=self.meter,
             confined=self._confine,
+            leases=self,
         )
         stop = asyncio.Event()
         task = asyncio.create_task(agent.run(stop))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from fairlead.drivers.dhcp import FakeDhcp
 from fairlead.model.addresses import canonical
 from fairlead.model.plan import Plan
 from fairlead.model.verdict import Verdict
@@ -109,6 +110,7 @@ class House:
         self.code: int | None = None
         self.closed = 0
         self.links: Callable[[], FakeLinks] | None = None
+        self.dhcp = FakeDhcp()
 
     def write(self, text: str, name: str = "all.yaml") -> None:
         """Replace a manifest in one step, as editors do."""
@@ -136,7 +138,7 @@ class House:
 
     def planes(self) -> Planes:
         """What `up` drives."""
-        return Planes(self.nft, self.lan, links=self.links, close=self.close)
+        return Planes(self.nft, self.lan, dhcp=self.dhcp, links=self.links, close=self.close)
 
     def close(self) -> None:
         self.closed += 1

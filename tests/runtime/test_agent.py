@@ -137,8 +137,9 @@ def test_an_address_that_somebody_else_begins_to_use_is_told(tmp_path: Path) -> 
         site.source.say(*nodes(), *WEB, vip(10))
         async with site.running() as agent:
             await until(lambda: site.addresses == ["192.0.2.10"])
-            site.lan.hold(ip_address("192.0.2.10"))
             name = "192.0.2.10"
+            await until(lambda: name in site.told.verdict_of)
+            site.lan.hold(ip_address("192.0.2.10"))
             await until(lambda: site.told.verdict_of[name].code is Code.ADDRESS_DISPUTED)
             assert site.told.verdict_of[name].state is State.SERVED
             (rival,) = agent.dataplane.rivals

@@ -79,11 +79,12 @@ def test_nothing_is_needed_that_is_not_read(config: Config) -> None:
 def test_vips_of_other_engine_groups_concern_an_engine_in_nothing(
     config: Config, items: list[KubeObject], engine: str
 ) -> None:
-    whole = world(config, items)
+    unique = [*{item.ref: item for item in items}.values()]
+    whole = world(config, unique)
     foreign = foreign_to(engine, whole)
     own = [
         item
-        for item in items
+        for item in unique
         if not (isinstance(item, VirtualIP) and item.spec.engine_group in foreign)
     ]
     one, other = (serve(serving(some)) for some in (whole, world(config, own)))

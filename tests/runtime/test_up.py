@@ -313,7 +313,7 @@ def test_others_read_what_is_served_and_that_it_has_ended(tmp_path: Path) -> Non
             await until(lambda: len(_entries(house)) == 3)
             found = snapshot.read(house.state)
             assert found is not None
-            assert [h.name for h in found.snapshot.drivers] == ["ledger", "nft", "l2"]
+            assert [h.name for h in found.snapshot.drivers] == ["ledger", "nft", "l2", "dhcp"]
             assert all(h.ok for h in found.snapshot.drivers)
             assert found.plan.ledger == LedgerStore.read(house.state)
             for entry in _entries(house):

@@ -65,18 +65,24 @@ def node(name: str, address: str, *, cordoned: bool = False) -> Manifest:
 
 def virtual_ip(vip: Address, home: str, service: str = _SERVICE) -> Manifest:
     """A VIP of a Service, in a group of its own."""
+    name = str(vip) if vip.version == 4 else _spelled(vip)
     return {
         "apiVersion": "fairlead.dev/v1alpha1",
         "kind": "VirtualIP",
-        "metadata": {"name": str(vip), "labels": {"fairlead.dev/engine-group": "default"}},
+        "metadata": {"name": name, "labels": {"fairlead.dev/engine-group": "default"}},
         "spec": {
             "address": str(vip),
-            "group": {"dialect": "fairlead", "scope": "service", "name": f"vip-{vip}"},
+            "group": {"dialect": "fairlead", "scope": "service", "name": f"vip-{name}"},
             "members": [f"Service/{service}"],
             "listeners": [{"protocol": "TCP", "port": PORT, "service": service}],
             "home": [home],
         },
     }
+
+
+def _spelled(vip: Address) -> str:
+    """IPv6 as the name of an object, which may hold no colon."""
+    return "-".join(f"{int(group, 16):x}" for group in vip.exploded.split(":"))
 
 
 def written(manifests: Iterable[Manifest]) -> str:

@@ -39,7 +39,8 @@ class Sight(Struct, frozen=True):
 
     ``links``, ``roster`` and ``agreed`` are its own; ``rows`` is what others said, the freshest of
     each. ``alone``: until when (same clock) it is known that the machines of the others do not
-    answer on the LAN while the gateway does; only looked for when the API is away.
+    answer on the LAN while the gateway does; only looked for when the API is away. ``since``: when
+    it began to listen.
     """
 
     me: str
@@ -49,3 +50,4 @@ class Sight(Struct, frozen=True):
     agreed: Roster
     rows: Mapping[str, Row] = Map()
     alone: float = 0.0
+    since: float = float("-inf")

@@ -69,7 +69,7 @@ def stand(
         if b.mark in holds
         and (b.mark in wants or _keeps(b, next_ones[b.mark], others, leaving=leaving))
     )
-    unheard = able - others.keys() - {sight.me}
+    unheard = (able & sight.rows.keys()) - others.keys()  # known through a third one only
     take = frozenset(
         b.mark
         for b in table.berths

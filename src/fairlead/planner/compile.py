@@ -6,10 +6,12 @@ server of the internal addresses would have to translate twice, which the kernel
 is decided once per hook): there the two steps are compiled into one.
 
 Where the cluster's own proxy carries the traffic (``dataplane: cluster``), the holder lets through
-what is for a listener and refuses the rest, and the others have nothing.
+what is for a listener and refuses the rest. The others have nothing, unless they have a fence,
+which must find everything ready (``standby``).
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from fairlead.model.addresses import IPAddress
 from fairlead.model.claim import Backend, Engine, EngineRule
@@ -32,19 +34,23 @@ from fairlead.planner.place import eligible
 Rows = dict[L4Key, L4Listener]
 
 
-def compile_l4(plan: Plan, engine: str) -> L4Desired:
-    """Everything the engine's L4 data plane must hold."""
+def compile_l4(plan: Plan, engine: str, *, standby: bool = False) -> L4Desired:
+    """Everything the engine's L4 data plane must hold. ``standby``: where the cluster's proxy
+    carries the traffic, also for VIPs that this engine may have to take over without being asked
+    again."""
     rows: Rows = {}
     vips: set[IPAddress] = set()
     for outcome in plan.outcomes.values():
-        _add(plan, outcome, engine, rows, vips)
+        _add(plan, outcome, _Here(engine, standby), rows, vips)
     return L4Desired(listeners=rows, vips=frozenset(vips))
 
 
-def delta_l4(before: Plan, after: Plan, engine: str) -> L4Changes:
+def delta_l4(before: Plan, after: Plan, engine: str, *, standby: bool = False) -> L4Changes:
     """What changes for the engine's L4 data plane; its cost follows the change, not the plan."""
+    here = _Here(engine, standby)
     if after.changed is None or not _serves_the_same(before, after, engine):
-        return diff_l4(compile_l4(after, engine), compile_l4(before, engine))
+        old_rows, new_rows = (compile_l4(one, engine, standby=standby) for one in (before, after))
+        return diff_l4(new_rows, old_rows)
     old: Rows = {}
     new: Rows = {}
     old_vips: set[IPAddress] = set()
@@ -53,7 +59,7 @@ def delta_l4(before: Plan, after: Plan, engine: str) -> L4Changes:
         for plan, rows, vips in ((before, old, old_vips), (after, new, new_vips)):
             outcome = plan.outcomes.get(key)
             if outcome is not None:
-                _add(plan, outcome, engine, rows, vips)
+                _add(plan, outcome, here, rows, vips)
     return diff_l4(L4Desired(new, frozenset(new_vips)), L4Desired(old, frozenset(old_vips)))
 
 
@@ -141,11 +147,19 @@ def _at_rest(engine: Engine) -> Engine:
     return engine._replace(ready=True, leaving=False)
 
 
-def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddress]) -> None:
+class _Here(NamedTuple):
+    """An engine, and whether it is ready for VIPs that others hold."""
+
+    engine: str
+    standby: bool
+
+
+def _add(plan: Plan, outcome: Outcome, here: _Here, rows: Rows, vips: set[IPAddress]) -> None:
     """One group's rows on one engine."""
     if plan.claims.config.dataplane == "cluster":
-        _let_through(plan, outcome, engine, rows, vips)
+        _let_through(plan, outcome, here, rows, vips)
         return
+    engine = here.engine
     for vip in outcome.vips:
         rule = plan.claims.engine_rules.get(vip.engine_group)
         if rule is None or engine not in eligible(rule.engines, vip.role):
@@ -160,12 +174,14 @@ def _add(plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddr
 
 
 def _let_through(
-    plan: Plan, outcome: Outcome, engine: str, rows: Rows, vips: set[IPAddress]
+    plan: Plan, outcome: Outcome, here: _Here, rows: Rows, vips: set[IPAddress]
 ) -> None:
     """What the cluster's proxy carries. It knows the addresses that clients use, not internal
     ones."""
     for vip in outcome.vips:
-        if engine not in plan.placement.active.get(vip.key, ()):
+        if here.engine not in plan.placement.active.get(vip.key, ()) and not _stands_by(
+            plan, vip, here
+        ):
             continue
         vips.update(vip.addresses)
         for step in vip.translations:
@@ -173,6 +189,13 @@ def _let_through(
         for listener in vip.listeners if vip.slot == EXTERNAL else ():
             for address in vip.addresses:
                 rows[L4Key(address, listener.protocol, listener.port)] = PASSED
+
+
+def _stands_by(plan: Plan, vip: Vip, here: _Here) -> bool:
+    rule = plan.claims.engine_rules.get(vip.engine_group)
+    if not here.standby or vip.announce != "l2" or rule is None:
+        return False
+    return here.engine in eligible(rule.engines, vip.role)
 
 
 def _translations(

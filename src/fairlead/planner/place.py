@@ -261,8 +261,8 @@ class Seating:
 
     def revise(self, old: Rules, vips: Iterable[Vip]) -> tuple[set[VipKey], set[VipKey]]:
         """The VIPs that a change of engines concerns: those that lost a holder or never had one,
-        and those that may go home to an engine that came back. ``vips`` is read only when an
-        engine group changed in more than who is alive."""
+        and those that may go home to an engine that came back, which some of the former may.
+        ``vips`` is read only when an engine group changed in more than who is alive."""
         lost: set[VipKey] = set()
         home: set[VipKey] = set()
         shaped = {n for n in {*old, *self.rules} if _reshaped(old.get(n), self.rules.get(n))}
@@ -272,7 +272,7 @@ class Seating:
             was, now = old[name], self.rules[name]
             for engine in willing(was.engines) - willing(now.engines):
                 held = self._before.loads.get(engine, Map())
-                self.away = self.away.set(engine, held)
+                self.away = self.away.set(engine, self._without_guests(held))
                 lost.update(held)
             for engine in willing(now.engines) - willing(was.engines):
                 lost.update(self._before.loads.get(NOBODY, Map()))
@@ -281,7 +281,20 @@ class Seating:
                     self._returned.update(dict.fromkeys(returned, engine))
                     home.update(returned)
                 self.away = self.away.delete(engine) if engine in self.away else self.away
-        return lost, home - lost
+        return lost, home
+
+    def _without_guests(self, held: Map[VipKey, int]) -> Map[VipKey, int]:
+        """What goes home to an engine when it returns: not what it had taken over from one that is
+        away itself, which that one gets back."""
+        away = [*self.away.values()]
+        if not away:
+            return held
+        kept = held.mutate()
+        for key in held:
+            alone = len(self._before.active.get(key, ())) == 1
+            if alone and any(key in absent for absent in away):
+                del kept[key]
+        return kept.finish()
 
 
 def _reshaped(was: EngineRule | None, now: EngineRule | None) -> bool:

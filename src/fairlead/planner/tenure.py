@@ -61,7 +61,8 @@ def cut_off(sight: Sight) -> frozenset[str]:
 
 def serving(sight: Sight) -> frozenset[str]:
     """The engines of this side that may hold VIPs: this one, and those that spoke so lately that
-    their switch may be on, unless they said that they have let go."""
+    their switch may be on, unless they said that they have let go. Who just began to listen cannot
+    know that one that is silent has been so for long."""
     return frozenset(name for name in side(sight) if _serves(sight, name))
 
 
@@ -69,7 +70,9 @@ def _serves(sight: Sight, name: str) -> bool:
     if name == sight.me:
         return True
     row = sight.rows.get(name)
-    return row is not None and sight.now - row.heard <= MUTE and row.serving
+    if row is None:
+        return sight.now - sight.since <= MUTE
+    return sight.now - row.heard <= MUTE and row.serving
 
 
 def may_hold(sight: Sight, *, partition: Partition = "consistent") -> bool:

@@ -127,7 +127,16 @@ def engines(
             standby=standby[name],
             leaving=engine.leaving,
             holds=reports[name].count if name in reports else None,
-            problems=list(reports[name].problems) if name in reports else [],
+            problems=_problems(reports[name]) if name in reports else [],
         )
         for name, engine in sorted(known.items())
     ]
+
+
+def _problems(report: EngineSpec) -> list[str]:
+    """What keeps an engine from its work, and who else uses what it holds."""
+    rivals = (text.split() for text in report.rivals)
+    told = (
+        f"{words[0]}: also used by {words[1]} on {words[2]}" for words in rivals if len(words) == 3
+    )
+    return [*report.problems, *told]

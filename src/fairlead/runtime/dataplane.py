@@ -35,7 +35,7 @@ class Rounds(NamedTuple):
 class DataPlane:
     """``engine``: the name of this host's engine. ``known``: addresses that it holds since before.
     ``progress``: something is in place now, or no more. ``lane``: what is special about the
-    addresses of a role."""
+    addresses of a role. ``standby``: a fence may take what others hold, at any time."""
 
     def __init__(
         self,
@@ -47,11 +47,14 @@ class DataPlane:
         progress: Callable[[], None],
         health: Callable[[DriverHealth], None],
         lane: type[L2Lane] = L2Lane,
+        standby: bool = False,
     ) -> None:
+        self._standby = standby
         self._engine, self._planes = engine, planes
         self._progress, self._health = progress, health
         self._closing = Closing(self._open)
         self._behind: tuple[AnyReconciler, ...] = ()
+        self._told: tuple[Conflict, ...] = ()
         self.loops: tuple[AnyReconciler, ...] = ()
         if planes is not None:
             self._wire(planes, known, rounds or Rounds(), lane)
@@ -60,7 +63,7 @@ class DataPlane:
         self, planes: Planes, known: Iterable[IPAddress], rounds: Rounds, lane: type[L2Lane]
     ) -> None:
         self._l4: AnyReconciler = Reconciler(
-            L4Lane(self._engine),
+            L4Lane(self._engine, standby=self._standby),
             planes.l4,
             Surroundings(
                 other=self._elsewhere,
@@ -84,7 +87,7 @@ class DataPlane:
                 progress=lambda: self._moved(self._l4, *self._behind),
                 health=self._health,
                 news=planes.links,
-                troubles=lambda: frozenset(planes.l2.disputes()),
+                untold=lambda: self.disputes != self._told,
             ),
             every=rounds.every,
             share=rounds.share,
@@ -235,7 +238,8 @@ class DataPlane:
         failing = [health for health in self.serving if not health.ok]
         planes = self._planes
         conflicts = {one.address: one for one in planes.l2.conflicts()} if planes else {}
-        found = [_disputed(one) for one in self.disputes]
+        self._told = self.disputes
+        found = [_disputed(one) for one in self._told]
         if not failing and not conflicts:
             return tuple(found)
         for loop in self._announcers:

@@ -130,13 +130,18 @@ class Lane(ABC, Generic[Desired, Changes]):
 
 
 class L4Lane(Lane[L4Desired, L4Changes]):
-    """Listeners: ``other`` are the addresses that this host announces."""
+    """Listeners: ``other`` are the addresses that this host announces. ``standby``: also those of
+    addresses that its fence may take without asking."""
+
+    def __init__(self, engine: str, *, standby: bool = False) -> None:
+        super().__init__(engine)
+        self._standby = standby
 
     def compile(self, plan: Plan) -> L4Desired:
-        return compile_l4(plan, self.engine)
+        return compile_l4(plan, self.engine, standby=self._standby)
 
     def delta(self, before: Plan, after: Plan) -> L4Changes:
-        return delta_l4(before, after, self.engine)
+        return delta_l4(before, after, self.engine, standby=self._standby)
 
     def diff(self, desired: L4Desired, observed: L4Desired) -> L4Changes:
         return diff_l4(desired, observed)

@@ -73,8 +73,8 @@ class Surroundings(NamedTuple, Generic[Changes]):
     ``other``: the addresses that the other lane has in place, None when that is not known.
     ``progress``: this lane's addresses changed. ``disturbed``: a cheap look whether somebody
     meddled with the data plane. ``intend``: in a dry run, gets the changes instead of the driver.
-    ``news``: opens what tells when to look again at once. ``troubles``: what a driver found that
-    moves nothing and is to be told; compared after each full round.
+    ``news``: opens what tells when to look again at once. ``untold``: whether a driver found what
+    moves nothing and is to be told; asked after each full round.
     """
 
     other: Callable[[], Addresses | None]
@@ -83,7 +83,7 @@ class Surroundings(NamedTuple, Generic[Changes]):
     disturbed: Callable[[], bool] | None = None
     intend: Callable[[Changes], None] | None = None
     news: Callable[[], "News"] | None = None
-    troubles: Callable[[], object] = lambda: None
+    untold: Callable[[], bool] = lambda: False
 
 
 class Reconciler(Generic[Desired, Changes]):
@@ -126,7 +126,6 @@ class Reconciler(Generic[Desired, Changes]):
         self._retry_at = 0.0
         self._busy = False
         self._contested: Addresses = frozenset()
-        self._troubles = around.troubles()
         self._soon: Iterator[float] = iter(())
 
     def offer(self, target: Target) -> None:
@@ -273,8 +272,7 @@ class Reconciler(Generic[Desired, Changes]):
         waits = await self._make(changes, target)
         if not (waits or target.spared or self._around.intend):
             await undisturbed(self._driver.prune, desired)
-        if (troubles := self._around.troubles()) != self._troubles:
-            self._troubles = troubles
+        if self._around.untold():
             self._around.progress()
         # What was made is no cost of looking: probing a contested address must not delay the next.
         self._full_at = monotonic() + max(self._every, self._share * looked)

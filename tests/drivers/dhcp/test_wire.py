@@ -10,8 +10,10 @@ from pyroute2.dhcp.enums.dhcp import MessageType
 from pyroute2.dhcp.messages import ReceivedDHCPMessage
 
 from fairlead.drivers.dhcp import client4, wire6
-from fairlead.drivers.dhcp.client4 import Heard
+from fairlead.drivers.dhcp.client4 import Client4, Heard
+from fairlead.drivers.dhcp.exchange import Parent
 from fairlead.drivers.dhcp.wire6 import Lease6, association, fqdn, message, option, read
+from fairlead.model.desired import DhcpRow
 
 ADDRESS = IPv6Address("fd00:2::150")
 DUID, OURS = b"\x00\x04" + bytes(16), b"\x00\x04" + bytes(range(16))
@@ -127,3 +129,36 @@ def test_a_lease_without_end_is_one() -> None:
 def test_what_a_server_says_is_kept_short_and_plain() -> None:
     said = client4._denied(heard(message="no\x1b[2J" + "o" * 400).message)
     assert said.message == "no[2J" + "o" * 195
+
+
+# -- DHCPv4: what we say ---------------------------------------------------------------------------
+
+
+def said(row: DhcpRow, *, macvlan: bool = True) -> dhcp4msg:
+    """A DISCOVER as it is on the wire, read again."""
+    parent = Parent("eth0", 2, "02:00:00:00:00:09", macvlan=macvlan)
+    client = Client4(None, row, parent)  # type: ignore[arg-type]  # nothing is sent
+    made = client._message(MessageType.DISCOVER, {})
+    made.dhcp["xid"] = 7
+    assert made.eth_src == row.mac
+    return dhcp4msg(buf=made.dhcp.encode().buf).decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "macvlan", "broadcast"),
+    [(False, True, False), (True, True, True), (False, False, True)],
+)
+def test_servers_answer_by_broadcast_where_that_is_asked_for_or_needed(
+    asked: bool, macvlan: bool, broadcast: bool
+) -> None:
+    row = DhcpRow("02:00:00:00:00:01", broadcast=asked)
+    assert bool(said(row, macvlan=macvlan)["flags"] & 0x8000) == broadcast
+
+
+def test_the_client_is_its_mac_or_its_name() -> None:
+    plain = said(DhcpRow("02:00:00:00:00:01"))
+    assert plain["chaddr"] == "02:00:00:00:00:01"
+    assert plain["options"].keys() == {"message_type", "parameter_list"}
+    named = said(DhcpRow("02:00:00:00:00:01", client_id="web", hostname="web"))["options"]
+    assert named["host_name"] == "web"
+    assert named["client_id"] == {"type": 0, "key": b"web"}

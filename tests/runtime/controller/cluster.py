@@ -24,6 +24,7 @@ from .replica import Replica, ReplicaOptions
 
 VIRTUAL_IPS = "/apis/fairlead.dev/v1alpha1/virtualips"
 POOLS = "/apis/fairlead.dev/v1alpha1/addresspools"
+ADDRESS_LEASES = "/apis/fairlead.dev/v1alpha1/addressleases"
 SETTINGS = "/apis/ako.vmware.com/v1beta1/aviinfrasettings"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 WRITING = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"})
@@ -46,6 +47,7 @@ PATHS = {
     "AddressPool": POOLS,
     "EngineGroup": "/apis/fairlead.dev/v1alpha1/enginegroups",
     "VirtualIP": VIRTUAL_IPS,
+    "AddressLease": ADDRESS_LEASES,
     "AviInfraSetting": SETTINGS,
 }
 PATIENCE = 30.0
@@ -110,7 +112,14 @@ class Cluster:
             if one["metadata"].get("finalizers"):
                 where = f"{services}/{one['metadata']['name']}"
                 await self.patch(where, {"metadata": {"finalizers": None}})
-        for path in (services, VIRTUAL_IPS, POOLS, SETTINGS, LEASES.format(self.namespace)):
+        for path in (
+            services,
+            VIRTUAL_IPS,
+            ADDRESS_LEASES,
+            POOLS,
+            SETTINGS,
+            LEASES.format(self.namespace),
+        ):
             await self.clear(path)
 
     async def clear(self, path: str) -> None:

@@ -96,6 +96,31 @@ def test_what_a_slow_consumer_misses_is_not_kept(plane: ControlPlane, space: str
     run(scenario())
 
 
+def test_what_is_wanted_later_and_is_empty_is_told_also_when_it_is_read_at_once(
+    plane: ControlPlane, space: str
+) -> None:
+    """Whoever waits for a kind hears that there is nothing of it."""
+
+    async def scenario() -> None:
+        async with (
+            ApiClient(access(plane)) as client,
+            KubeSource(client, pace=QUICK) as source,
+        ):
+            await Writer(client, space).create("a")
+            source.want(watch(SERVICES, namespace=space))
+            batches = source.batches()
+            assert (await anext(batches)).synced
+            source.want(watch(CONFIG_MAPS, namespace="nowhere"))
+            while not all(one.settled for one in source.health):  # noqa: ASYNC110  # before a batch
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                batch = await anext(batches)
+            assert (batch.changes, batch.synced) == ((), True)
+            await batches.aclose()
+
+    run(scenario())
+
+
 def test_deleted_and_made_anew_is_there(plane: ControlPlane, space: str) -> None:
     async def scenario() -> None:
         async with (

@@ -175,6 +175,7 @@ class Agent:
             progress=self._stir.set,
             health=self._health,
             lane=FollowerL2Lane,
+            standby=fence is not None,
         )
         self._keeper = CacheKeeper(
             options.state, self._header, lambda error: self._say(CACHE, error)

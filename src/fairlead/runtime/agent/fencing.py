@@ -58,7 +58,9 @@ class Fencing:
         problems = tuple(
             f"{what}: {why}".removeprefix(": ") for what, why in state.problems.items()
         )
-        return Holding(held, state.side, state.rightful, problems[:100])
+        # a fence may hold more than its agent expects of it: what another one is aground with
+        holds = held if set(state.held) <= set(held) else (*held, *sorted({*state.held} - {*held}))
+        return Holding(holds, state.side, state.rightful, problems[:100])
 
     @property
     def rightful(self) -> bool:

@@ -192,6 +192,7 @@ class Controller:
         explicit = frozenset(parts.explicit)
         changes = [*self._orphans.spared(parts.changes, explicit)]
         if self._decision is None:
+            self._seen.leases.forget_news()
             self._world = self._world.evolve(changes)
             return
         changes = [self._lingering(change, explicit) for change in changes]

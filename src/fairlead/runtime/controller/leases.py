@@ -64,6 +64,10 @@ class Leases:
         """What happened to the leases of a group and was not told yet: reasons and messages."""
         return self._news.pop(key, [])
 
+    def forget_news(self) -> None:
+        """Somebody else leads, and tells."""
+        self._news.clear()
+
     def drop(self, name: str) -> GroupKey | None:
         """One is gone; whose it was."""
         before = self._seen.pop(name, None)

@@ -78,7 +78,7 @@ class Fence:
         self._word = Word()
         self._roster = self._agreed = Roster(0, frozenset())
         self._life, self._number = int(_now() * 1000), 0
-        self._agent_heard_at = _now()
+        self._agent_heard_at = self._since = _now()
         self._draining = False
         self._left = frozenset[IPAddress]()
         self._settles_at = 0.0
@@ -232,8 +232,7 @@ class Fence:
         self._ticked = now
         self._agree(table)
         decided = self._decide(table)
-        left = self._inheritance(table)
-        if self._settling(decided, left):
+        if self._settles_at and self._settling(decided, left := self._inheritance(table)):
             if self._sight(table).links:  # before bfdd has said anything, we would deny all links
                 self._speak(table, left, serving=True)
             return
@@ -264,7 +263,7 @@ class Fence:
     def _after_a_gap(self) -> None:
         """We were not running for a while: what we know is old, and what our agent said unread."""
         self._log("gap", {"seconds": round(_now() - self._ticked, 2)})
-        self._agent_heard_at = _now()
+        self._agent_heard_at = self._since = _now()
         self._rows.clear()
         self._words.clear()
 
@@ -296,6 +295,7 @@ class Fence:
             roster=self._roster,
             agreed=self._agreed,
             rows=self._rows,
+            since=self._since,
         )
 
     def _linked(self, table: Table, name: str, now: float) -> bool:

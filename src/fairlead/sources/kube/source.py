@@ -82,6 +82,8 @@ class KubeSource:
         batch; until then batches are not ``synced``."""
         if watch in self._informers:
             return
+        if self._said is not None:  # also when it turns out to be empty, and is so at once
+            self._said = False, self._said[1]
         informer = Informer(
             self._client, watch, self._history, stirred=self._stir.set, pace=self._pace
         )

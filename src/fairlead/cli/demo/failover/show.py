@@ -4,13 +4,12 @@ import signal
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Address
-from threading import Event, Thread
 
 from fairlead.cli.demo import screen
 from fairlead.cli.demo.deviation import Deviation
 from fairlead.cli.demo.failover import routed
 from fairlead.cli.demo.failover.site import VIPS, Site, site
-from fairlead.lab.probe import Answer, Holders, tcp_ask
+from fairlead.lab.probe import Answer, Asking, Holders, tcp_ask
 
 WATCH = 1.2
 """Seconds for which a crash is watched."""
@@ -120,23 +119,8 @@ def _drain(here: Site) -> None:
 
 def _while_asking(here: Site, act: Callable[[], None]) -> tuple[int, int]:
     """Connect to all VIPs again and again while something happens; how many of how many failed."""
-    done = Event()
-    failed, asked = 0, 0
-
-    def ask() -> None:
-        nonlocal failed, asked
-        while not done.is_set():
-            for vip in VIPS:
-                asked += 1
-                failed += not isinstance(here.client.call(tcp_ask, str(vip), 80), Answer)
-
-    worker = Thread(target=ask, name="client")
-    worker.start()
-    try:
+    with Asking(here.client, VIPS, 80) as asking:
         time.sleep(0.3)
         act()
         time.sleep(1.5)
-    finally:
-        done.set()
-        worker.join()
-    return failed, asked
+    return asking.failed, asking.asked
