@@ -150,7 +150,8 @@ def test_it_waits_for_its_definitions_and_says_how_to_install_them(
     replica = launch("early")
     assert eventually(
         lambda: replica.said(
-            "cannot read", kinds=["AddressPool", "BGPPeer", "Engine", "EngineGroup", "VirtualIP"]
+            "cannot read",
+            kinds=["AddressLease", "AddressPool", "BGPPeer", "Engine", "EngineGroup", "VirtualIP"],
         )
     )
     status, text = replica.get("/readyz")
