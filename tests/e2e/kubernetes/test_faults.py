@@ -227,12 +227,17 @@ FAULTS = {
 }
 LONG = {
     "agent stopped for 28 s": Fault(_stop(AGENT), _continue(AGENT), seconds=28.0),
-    "agent stopped for 40 s": Fault(_stop(AGENT), _continue(AGENT), moves=True, seconds=40.0),
+    # handed over in order: the next one has it before the last one lets go
+    "agent stopped for 40 s": Fault(
+        _stop(AGENT), _continue(AGENT), moves=True, seconds=40.0, doubles=0.2
+    ),
     "fence stopped for 30 s": FAULTS["fence stopped"]._replace(seconds=30.0),
     "API link of a holder cut for a minute": FAULTS["API link of a holder cut"]._replace(
         seconds=60.0
     ),
-    "agent gone for 40 s": Fault(_kill(AGENT), _start(AGENT), moves=True, seconds=40.0),
+    "agent gone for 40 s": Fault(
+        _kill(AGENT), _start(AGENT), moves=True, seconds=40.0, doubles=0.2
+    ),
 }
 
 
