@@ -222,7 +222,7 @@ FAULTS = {
     ),
     "ruleset flushed everywhere": Fault(_flush, _nothing),
     "bfdd killed": Fault(_kill_bfdd, _nothing, seconds=4.0),
-    "everything restarted at once": Fault(_kill_everything, _nothing, silent=3.0, anywhere=True),
+    "everything restarted at once": Fault(_kill_everything, _nothing, silent=6.0, anywhere=True),
     "flapping cable": Fault(_flap, _nothing, moves=True, silent=2.0),
 }
 LONG = {
