@@ -222,17 +222,22 @@ FAULTS = {
     ),
     "ruleset flushed everywhere": Fault(_flush, _nothing),
     "bfdd killed": Fault(_kill_bfdd, _nothing, seconds=4.0),
-    "everything restarted at once": Fault(_kill_everything, _nothing, silent=3.0, anywhere=True),
+    "everything restarted at once": Fault(_kill_everything, _nothing, silent=6.0, anywhere=True),
     "flapping cable": Fault(_flap, _nothing, moves=True, silent=2.0),
 }
 LONG = {
     "agent stopped for 28 s": Fault(_stop(AGENT), _continue(AGENT), seconds=28.0),
-    "agent stopped for 40 s": Fault(_stop(AGENT), _continue(AGENT), moves=True, seconds=40.0),
+    # handed over in order: the next one has it before the last one lets go
+    "agent stopped for 40 s": Fault(
+        _stop(AGENT), _continue(AGENT), moves=True, seconds=40.0, doubles=0.2
+    ),
     "fence stopped for 30 s": FAULTS["fence stopped"]._replace(seconds=30.0),
     "API link of a holder cut for a minute": FAULTS["API link of a holder cut"]._replace(
         seconds=60.0
     ),
-    "agent gone for 40 s": Fault(_kill(AGENT), _start(AGENT), moves=True, seconds=40.0),
+    "agent gone for 40 s": Fault(
+        _kill(AGENT), _start(AGENT), moves=True, seconds=40.0, doubles=0.2
+    ),
 }
 
 
