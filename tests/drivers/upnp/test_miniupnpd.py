@@ -43,7 +43,15 @@ def lab() -> Iterator[Hosts]:
         yield hosts
 
 
-@pytest.fixture(params=[(1, False), (2, False), (1, True), (2, True)], ids=str)
+KINDS = [
+    pytest.param((1, False), id="version 1"),
+    pytest.param((2, True), id="version 2 in secure mode"),
+    pytest.param((2, False), id="version 2", marks=pytest.mark.slow),
+    pytest.param((1, True), id="version 1 in secure mode", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=KINDS)
 def gateway(lab: Hosts, request: pytest.FixtureRequest) -> Iterator[Gateway]:
     version, secure = request.param
     with Gateway(lab["client"], lab["client-2"], version=version, secure=secure) as gateway:
@@ -170,6 +178,7 @@ def test_pinholes_let_ipv6_in_where_the_gateway_makes_them(
     assert not isinstance(outside.call(tcp_ask, VIP6, 32380, 0.3), Answer)
 
 
+@pytest.mark.slow
 def test_a_gateway_that_comes_later_is_found(lab: Hosts, engine: Engine) -> None:
     with pytest.raises(DriverError, match="no UPnP gateway"):
         engine.round(wanted(key()))
