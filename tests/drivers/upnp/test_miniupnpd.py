@@ -25,7 +25,8 @@ from fairlead.planner.diff import diff_upnp
 pytestmark = pytest.mark.root
 
 VIP, VIP6 = "192.0.2.20", "fd00:2::20"
-OTHER = "192.0.2.252"
+OTHER = "192.0.2.251"
+"""The own address of the engine, from which gateways in secure mode take it too."""
 WEB = Ref("Service", "default", "web")
 Result = TypeVar("Result")
 
