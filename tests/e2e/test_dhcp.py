@@ -137,7 +137,7 @@ def test_what_a_killed_process_left_is_removed(up: Up, serve: Servers) -> None:
     becomes([], up.held)
 
 
-@pytest.mark.parametrize("forgets", [False, True])
+@pytest.mark.parametrize("forgets", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_server_that_was_away_finds_the_lease_as_it_was(
     up: Up, serve: Servers, forgets: bool
 ) -> None:
@@ -255,6 +255,7 @@ def test_another_server_takes_over_the_lease_when_the_first_is_gone(
     assert up.addresses("web") == [address]
 
 
+@pytest.mark.slow
 def test_a_server_with_other_addresses_gives_one_of_them_when_it_refuses(
     up: Up, serve: Servers
 ) -> None:
