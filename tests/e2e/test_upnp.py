@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fairlead.lab import Hosts, Topology, cluster
+from fairlead.lab.dhcp import DhcpServer
 from fairlead.lab.gateway import ADDRESS, Gateway
 from fairlead.lab.layout import DEFAULT_LAN
 
@@ -179,3 +180,18 @@ def test_ipv6_comes_in_by_a_pinhole(
     assert up.addresses("web-32380") == [VIP6]
     up.folder.drop("web")
     becomes([], gateway.pinholes)
+
+
+def test_a_leased_address_is_reached_too(
+    up: Up, lab: Hosts, gateway: Gateway, outside: User, config: str
+) -> None:
+    with DhcpServer(lab["client"], pool=("192.0.2.150", "192.0.2.159")) as server:
+        up.folder.put("web", web(vip="0.0.0.0"), pod(lab["pod-a"], "a"))
+        up.start(config)
+        becomes("pod-a", outside.tcp, ADDRESS, 32380)
+        (given,) = server.leases()
+        becomes([given.address, ADDRESS], up.addresses, "web-32380")
+        assert all(rule.endswith(f"{given.address}:32380") for rule in gateway.rules())
+        up.folder.drop("web")
+        becomes([], gateway.rules)
+        becomes([], server.leases)

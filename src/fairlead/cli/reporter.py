@@ -95,5 +95,5 @@ def _told(plan: Plan, verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     code, text = sentence(plan, verdict)
-    addresses = " ".join(map(canonical, verdict.addresses))
+    addresses = " ".join(map(canonical, (*verdict.addresses, *verdict.external)))
     return f" {addresses}".rstrip() + (f": {code}: {text}" if code else "")

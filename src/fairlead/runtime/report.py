@@ -126,7 +126,7 @@ class LogReporter:
 
 
 def _told(plan: Plan, verdict: Verdict) -> dict[str, str]:
-    told = {"addresses": " ".join(map(canonical, verdict.addresses))}
+    told = {"addresses": " ".join(map(canonical, (*verdict.addresses, *verdict.external)))}
     if verdict.reason is not None:
         told |= {"reason": verdict.code.value, "why": message(plan, verdict.reason)}
     return {key: value for key, value in told.items() if value}

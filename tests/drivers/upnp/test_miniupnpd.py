@@ -25,7 +25,8 @@ from fairlead.planner.diff import diff_upnp
 pytestmark = pytest.mark.root
 
 VIP, VIP6 = "192.0.2.20", "fd00:2::20"
-OTHER = "192.0.2.252"
+OTHER = "192.0.2.251"
+"""The own address of the engine, from which gateways in secure mode take it too."""
 WEB = Ref("Service", "default", "web")
 Result = TypeVar("Result")
 
@@ -43,7 +44,15 @@ def lab() -> Iterator[Hosts]:
         yield hosts
 
 
-@pytest.fixture(params=[(1, False), (2, False), (1, True), (2, True)], ids=str)
+KINDS = [
+    pytest.param((1, False), id="version 1"),
+    pytest.param((2, True), id="version 2 in secure mode"),
+    pytest.param((2, False), id="version 2", marks=pytest.mark.slow),
+    pytest.param((1, True), id="version 1 in secure mode", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=KINDS)
 def gateway(lab: Hosts, request: pytest.FixtureRequest) -> Iterator[Gateway]:
     version, secure = request.param
     with Gateway(lab["client"], lab["client-2"], version=version, secure=secure) as gateway:
@@ -170,6 +179,7 @@ def test_pinholes_let_ipv6_in_where_the_gateway_makes_them(
     assert not isinstance(outside.call(tcp_ask, VIP6, 32380, 0.3), Answer)
 
 
+@pytest.mark.slow
 def test_a_gateway_that_comes_later_is_found(lab: Hosts, engine: Engine) -> None:
     with pytest.raises(DriverError, match="no UPnP gateway"):
         engine.round(wanted(key()))

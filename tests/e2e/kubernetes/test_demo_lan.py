@@ -22,6 +22,7 @@ FACTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_it_shows_both_and_leaves_nothing(spawn: Spawn) -> None:
     process = spawn("demo", "--lan")
