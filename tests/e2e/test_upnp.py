@@ -1,7 +1,7 @@
 """`fairlead up` opens ports on a real gateway, and somebody on the internet comes in by them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,13 +11,18 @@ from fairlead.lab.layout import DEFAULT_LAN
 
 from .asking import User
 from .manifests import IGNORE, Manifest, pod, port, service
-from .serving import Up, becomes, until
+from .serving import P, Up, Value, until
 
 pytestmark = pytest.mark.root
 
 VIP, VIP6, OTHER = "192.0.2.20", "fd00:2::20", "192.0.2.21"
 FORWARD = "kube-vip.io/forwardUPNP"
 LEASE = "kube-vip.io/upnp-lease-duration"
+
+
+def becomes(expected: Value, look: Callable[P, Value], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Look until it is as expected: a gateway that is gone is looked for ever more seldom."""
+    until(repr(expected), lambda: look(*args, **kwargs), lambda seen: seen == expected, 60)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +125,7 @@ def test_a_gateway_that_restarts_gets_its_mappings_back(
     becomes("pod-a", outside.tcp, ADDRESS, 32380)
     gateway.kill()
     gateway.forget()
-    until("news", up.said, lambda said: "upnp: fails" in said)
+    until("news", up.said, lambda said: "upnp: fails" in said, 60)
     gateway.start()
     becomes("pod-a", outside.tcp, ADDRESS, 32380)
     becomes([VIP, ADDRESS], up.addresses, "web-32380")

@@ -134,7 +134,7 @@ def remove(namespaces: Iterable[str]) -> None:
         path.unlink(missing_ok=True)
 
 
-def end_processes(namespaces: Iterable[str], *, patience: float = 2.0) -> None:
+def end_processes(namespaces: Iterable[str], *, patience: float = 20.0) -> None:
     """Kill every process whose main thread is in one of the namespaces, and wait for its end.
 
     Membership of the namespace is what makes a process the lab's, so daemons that left their

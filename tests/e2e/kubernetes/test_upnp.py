@@ -81,9 +81,9 @@ def test_the_document_s_service_on_the_internet(
     outside = User(gateway.outside)
     kubectl("create", "deployment", NAME, "--image=echo", "--replicas=2", "--port=8080")
     kubectl("apply", "-f", "-", input=json.dumps(SERVICE))
-    until("both addresses", kubectl.shown, lambda seen: seen == OPEN, 40)
+    until("both addresses", kubectl.shown, lambda seen: seen == OPEN, 60)
     assert _modes(kubectl) == [(VIP, "VIP"), (ADDRESS, "Proxy")]
-    until("an answer", lambda: outside.tcp(ADDRESS, PORT), lambda who: NAME in who, 40)
+    until("an answer", lambda: outside.tcp(ADDRESS, PORT), lambda who: NAME in who, 60)
     assert "PortForwarded" in _events(kubectl)
     # it moves, and the mapping stays what it was
     (holder,) = until("a holder", lambda: holders(running.agents, VIP), bool)
@@ -92,21 +92,21 @@ def test_the_document_s_service_on_the_internet(
     (other,) = running.agents.keys() - {holder}
     kubectl("cordon", holder)
     until("the other", lambda: holders(running.agents, VIP), lambda seen: seen == {other}, 40)
-    until("an answer", lambda: outside.tcp(ADDRESS, PORT), lambda who: NAME in who, 20)
+    until("an answer", lambda: outside.tcp(ADDRESS, PORT), lambda who: NAME in who, 60)
     assert gateway.rules() == [before]
-    until("both addresses", kubectl.shown, lambda seen: seen == OPEN, 20)
+    until("both addresses", kubectl.shown, lambda seen: seen == OPEN, 60)
     kubectl("uncordon", holder)
     running.agents[holder].start("cluster", CONFIG)
     until("its return", lambda: holders(running.agents, VIP), lambda seen: len(seen) == 1, 40)
     # the gateway forgets, and is told again by whoever holds the VIP
     gateway.restart()
-    until("an answer", lambda: outside.tcp(ADDRESS, PORT), lambda who: NAME in who, 40)
+    until("an answer", lambda: outside.tcp(ADDRESS, PORT), lambda who: NAME in who, 60)
     # nobody wants it any more
     kubectl("annotate", "service", NAME, "kube-vip.io/forwardUPNP-")
-    becomes([], gateway.rules)
+    until("no mapping", gateway.rules, lambda rules: rules == [], 60)
     kubectl.serves(plunder_nginx=VIP)
     kubectl("annotate", "service", NAME, "kube-vip.io/forwardUPNP=true")
-    until("both addresses", kubectl.shown, lambda seen: seen == OPEN, 20)
+    until("both addresses", kubectl.shown, lambda seen: seen == OPEN, 60)
     kubectl("delete", "service", NAME)
-    becomes([], gateway.rules)
+    until("no mapping", gateway.rules, lambda rules: rules == [], 60)
     becomes({}, kubectl.ledger)

@@ -262,8 +262,10 @@ class Fence:
 
     def _after_a_gap(self) -> None:
         """We were not running for a while: what we know is old, and what our agent said unread."""
-        self._log("gap", {"seconds": round(_now() - self._ticked, 2)})
-        self._agent_heard_at = self._since = _now()
+        missed = _now() - self._ticked
+        self._log("gap", {"seconds": round(missed, 2)})
+        self._agent_heard_at += missed
+        self._since = _now()
         self._rows.clear()
         self._words.clear()
 
