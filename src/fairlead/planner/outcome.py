@@ -40,7 +40,7 @@ def outcome_of(
         warnings = (*warnings, reasons.one_interface(vips[0].interface, sorted(others)))
     leases, told = _leases(case, holding, namesakes)
     warnings += told
-    verdicts = tuple(_verdict(case, c, addresses, warnings) for c in case.admission.claims)
+    verdicts = tuple(_verdict(case, c, addresses, warnings, told) for c in case.admission.claims)
     return Outcome(
         group=case.group,
         claims=case.admission.claims,
@@ -73,7 +73,11 @@ def _ignored(case: Case, claim: Claim) -> bool:
 
 
 def _verdict(
-    case: Case, claim: Claim, addresses: tuple[IPAddress, ...], warnings: tuple[Reason, ...]
+    case: Case,
+    claim: Claim,
+    addresses: tuple[IPAddress, ...],
+    warnings: tuple[Reason, ...],
+    of_lease: tuple[Reason, ...],
 ) -> Verdict:
     refusal = case.refused.get(claim.key)
     if refusal is not None:
@@ -84,7 +88,7 @@ def _verdict(
             dialect=claim.dialect,
             group=case.group,
             hostname=claim.hostname,
-            warnings=claim.warnings,
+            warnings=claim.warnings + of_lease,
         )
     return Verdict(
         ref=claim.ref,
