@@ -143,6 +143,12 @@ def test_a_foreign_class_with_our_sharing_key_is_left_to_the_planner() -> None:
     assert claim.listeners == ()
 
 
+def test_a_foreign_class_of_any_length_makes_a_short_message() -> None:
+    notes = {"ako.vmware.com/enable-shared-vip": "k"}
+    claim = claim_in(claims_of(service(notes=notes, loadBalancerClass="0" * 5000)))
+    assert len(claim.foreign_class) < 300
+
+
 def test_annotations_on_another_type_of_service_are_told() -> None:
     notes = {"ako.vmware.com/enable-shared-vip": "k"}
     claims = claims_of(service(notes=notes, type="ClusterIP"))

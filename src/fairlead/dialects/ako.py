@@ -11,7 +11,7 @@ from fairlead.dialects.claiming import Wish, claim_of
 from fairlead.dialects.endpoints import to_pods
 from fairlead.dialects.nodeports import to_nodes
 from fairlead.dialects.npl import to_node_ports
-from fairlead.dialects.reading import Reading, name_in, rejected
+from fairlead.dialects.reading import LONGEST_NAME, Reading, name_in, rejected
 from fairlead.dialects.statics import one_per_family, read_address
 from fairlead.dialects.view import View
 from fairlead.model.addresses import IPAddress
@@ -47,7 +47,7 @@ def read_foreign(ref: Ref, service: Service, view: View) -> Reading:
         dialect=NAME,
         group=group,
         created=service.metadata.creation_timestamp or "",
-        foreign_class=service.spec.load_balancer_class or "",
+        foreign_class=(service.spec.load_balancer_class or "")[:LONGEST_NAME],
     )
     return Reading((claim,))
 

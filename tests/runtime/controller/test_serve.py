@@ -210,7 +210,7 @@ def test_sigterm_gives_the_lease_up_and_another_replica_takes_over(
     second = start("second")
     assert eventually(lambda: second.ready)
     assert not second.leads
-    assert "stands by; first leads" in second.get("/readyz")[1]
+    assert eventually(lambda: "stands by; first leads" in second.get("/readyz")[1])
     assert first.stop() < 2
     assert first.said("stopped")
     assert eventually(lambda: second.leads, timeout=8)  # the lease is 10 s

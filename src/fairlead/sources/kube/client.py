@@ -5,6 +5,7 @@ little more than aiohttp itself. Watches have connections of their own: they hol
 and must not keep writes waiting.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -34,6 +35,8 @@ seconds."""
 
 CONNECT: Final = 10.0
 """Seconds in which a connection is made, TLS included."""
+TURN: Final = 0.01
+"""Seconds for a turn of the loop at the end."""
 STREAM_BUFFER: Final = 1 << 18
 AGENT: Final = f"fairlead/{__version__}"
 
@@ -98,6 +101,7 @@ class ApiClient:
         sessions, self._sessions = self._sessions, None
         for session in sessions or ():
             await session.close()
+        await asyncio.sleep(TURN)  # sockets that were just connecting are closed by the loop
 
     def _session(self, limit: int, **options: Any) -> aiohttp.ClientSession:
         tls = self._access.endpoint.tls
