@@ -198,6 +198,8 @@ def test_a_password_is_used_and_seen_by_nobody(site: Site) -> None:
 def test_what_frr_refuses_is_named_and_the_rest_is_done(site: Site) -> None:
     engine = site.engine(1)
     own = replace(TOR, remote=IPv4Address(engine_address(1)))
+    engine.converge(BgpDesired(peers={"tor": TOR}, routes={VIP: PLAIN}))
+    site.reached(VIP, 1)  # by now bgpd knows the addresses of the host
     with pytest.raises(BgpError, match="Can not configure the local system as neighbor"):
         engine.converge(BgpDesired(peers={"own": own, "tor": TOR}, routes={VIP: PLAIN}))
     site.reached(VIP, 1)

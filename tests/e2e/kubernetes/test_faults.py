@@ -303,16 +303,16 @@ def happens(site: Site, fault: Fault) -> Seen:
 
 
 def judge(site: Site, fault: Fault, record: Callable[[str, object], None], name: str) -> None:
-    """Three attempts, where the machine stands still in the middle of one: then nobody can tell a
-    host that is busy from one that is dead."""
+    """Three attempts: nobody can tell a host that is busy with other work, as with the tests beside
+    this one, from one that is dead. What is wrong with Fairlead is wrong each time."""
     for _ in range(ATTEMPTS):
         site.engines.until(site.engines.well, "all well", seconds=60)
         found = happens(site, fault)
         wrong = found.wrong(fault)
         print(name, found)
-        if not wrong or found.lag < STALL:
+        if not wrong:
             break
-    else:
+    if wrong and found.lag >= STALL:
         pytest.skip(f"{wrong}, and the machine stood still for {found.lag} s: {name}")
     for what, value in found._asdict().items():
         record(what, value)

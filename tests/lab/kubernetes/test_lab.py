@@ -187,8 +187,7 @@ def test_nothing_is_left_after_kill_minus_nine() -> None:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "up\n"
-        running = inside(name)
-        assert len(running) == 8
+        assert eventually(lambda: len(inside(name)) == 8)
         owner.kill()
     assert eventually(lambda: inside(name) == [])
     with Lab(cluster(pods=0, pods_via=None)):  # any later start removes the rest
