@@ -5,6 +5,8 @@ who were served before, and whom nobody touched, are not even written.
 """
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
@@ -23,6 +25,15 @@ from .replica import Replica
 
 RANGE = "10.20.0.0/20"
 KEPT = [f"kept{i}" for i in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def leftovers() -> None:
+    """TLS connections that an API server which was killed never said goodbye to end with their
+    loop, and are collected before the next test starts, which has nothing to do with them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 async def served(one: Cluster) -> None:
