@@ -54,7 +54,7 @@ def test_bursts_of_both_forms_and_families_are_repeated_past_a_second(
 ) -> None:
     with client.capture() as capture:
         a.call(driver.apply, TAKE)
-        time.sleep(3.0)
+        time.sleep(2.4)
     mac = a.mac()
     assert gratuitous(capture) == 4 * [
         (1, BROADCAST, "00:00:00:00:00:00"),
@@ -65,8 +65,7 @@ def test_bursts_of_both_forms_and_families_are_repeated_past_a_second(
     assert [one[1:] for one in adverts] == 4 * [(mac, "fd77::50", "ff02::1", 136, True, "fd77::50")]
     arp_times = [one.seen for one in capture.arps() if one.sender == one.target]
     for seen in (arp_times, [one.seen for one in adverts]):
-        for began, due in zip(bursts(seen), (0, 0.1, 1.1, 2.2), strict=True):
-            assert due - 0.08 < began < due + 0.6, "a busy machine is late, and never early"
+        assert bursts(seen) == pytest.approx([0, 0.1, 1.1, 2.2], abs=0.08)
 
 
 def test_repeats_stop_when_the_address_is_let_go(a: Host, client: Host, driver: L2Driver) -> None:

@@ -4,8 +4,7 @@ Steady changes are one small transaction each, computed from what was committed 
 is read back at the start, in the full round and after an error. A damaged table (a rule, chain,
 map or the whole of it gone or edited) is observed as empty, and the next :meth:`NftDriver.apply`
 or :meth:`NftDriver.prune` puts a new one in its place in one transaction, so the ordinary loop of
-observe, diff and apply repairs everything, and traffic sees no gap (but for a packet that is
-between two of the kernel's hooks in that instant, which may be refused).
+observe, diff and apply repairs everything, and traffic sees no gap.
 
 Established TCP and SCTP flows to a removed backend go on; those of a removed listener or VIP end
 (their next packet gets RST), and so do UDP flows to a removed backend.
