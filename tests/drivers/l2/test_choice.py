@@ -200,3 +200,13 @@ def test_what_cannot_be_put_there_is_told_and_nothing_else() -> None:
         Failure(VIP, "eth9", "it is asked for, and there is no such interface"),
     )
     assert driver.observe().owned == {OTHER}
+
+
+def test_what_cannot_be_put_there_does_not_stay_where_it_was() -> None:
+    driver = FakeL2Driver(TWO)
+    driver.apply(L2Changes(frozenset({VIP, OTHER}), frozenset()))
+    with pytest.raises(L2Error, match="there is no such interface"):
+        driver.apply(L2Changes(frozenset({VIP}), frozenset(), places={VIP: "eth9"}))
+    assert [row.address for row in driver.host.rows if row.ours] == [OTHER]
+    driver.apply(L2Changes(frozenset({VIP}), frozenset(), places={VIP: "eth1"}))
+    assert driver.placements() == {VIP: "eth1", OTHER: "eth0"}

@@ -303,14 +303,14 @@ def happens(site: Site, fault: Fault) -> Seen:
 
 
 def judge(site: Site, fault: Fault, record: Callable[[str, object], None], name: str) -> None:
-    """Three attempts, each printed: beside other tests a host may be too busy to look alive. So
-    what goes wrong only now and then passes here; ``bench/failover*.py`` counts it."""
+    """What goes wrong while the machine stands still is tried again, each attempt printed: a host
+    that does not run for so long looks dead to others."""
     for _ in range(ATTEMPTS):
         site.engines.until(site.engines.well, "all well", seconds=60)
         found = happens(site, fault)
         wrong = found.wrong(fault)
         print(name, found)
-        if not wrong:
+        if not wrong or found.lag < STALL:
             break
     if wrong and found.lag >= STALL:
         pytest.skip(f"{wrong}, and the machine stood still for {found.lag} s: {name}")

@@ -50,8 +50,8 @@ class Gate:
         self.lasts, self.broken = lasts, broken
         self.held: frozenset[IPAddress] = NONE
 
-    def install(self) -> None:
-        self.lasts, self.held = False, NONE
+    def install(self, held: Collection[IPAddress]) -> None:
+        self.lasts, self.held = False, frozenset(held)
 
     def on(self) -> bool:
         return self.lasts
@@ -68,7 +68,7 @@ class Gate:
         self.lasts = False
 
     def remove(self) -> None:
-        self.install()
+        self.install(NONE)
 
 
 def hold(holder: Holder, wanted: frozenset[IPAddress], *, rightful: bool) -> None:
@@ -100,6 +100,64 @@ def test_what_an_earlier_fence_left_counts_only_while_it_may_speak() -> None:
     for lasts in (True, False):
         holder = Holder(Addresses(VIP), Gate(lasts=lasts))
         assert asyncio.run(holder.inherited()) == (VIP if lasts else NONE)
+
+
+class Watched(Gate):
+    """A switch that notes with what it let anybody speak."""
+
+    def __init__(self, addresses: Addresses, *, lasts: bool) -> None:
+        super().__init__(lasts=lasts)
+        self._addresses = addresses
+        self.spoke: list[frozenset[IPAddress]] = []
+
+    def _note(self) -> None:
+        self.spoke.append(self._addresses.owned - (NONE if self.lasts else self.held))
+
+    def install(self, held: Collection[IPAddress]) -> None:
+        super().install(held)
+        self._note()
+
+    def hold(self, addresses: Collection[IPAddress]) -> None:
+        super().hold(addresses)
+        self._note()
+
+    def refresh(self) -> None:
+        super().refresh()
+        self._note()
+
+
+def test_what_a_fence_finds_behind_a_lapsed_switch_never_speaks_again() -> None:
+    """Others hold it by now; this engine rules with them at once."""
+    addresses = Addresses(VIP)
+    gate = Watched(addresses, lasts=False)
+    hold(Holder(addresses, gate), NONE, rightful=True)
+    assert not addresses.owned
+    assert gate.lasts
+    assert not any(gate.spoke)
+
+
+def test_what_is_found_behind_a_lapsed_switch_and_wanted_is_taken_anew() -> None:
+    """Somebody may have had it meanwhile: only what is taken is announced."""
+    taken: list[frozenset[IPAddress]] = []
+
+    class Noted(Addresses):
+        def apply(self, changes: L2Changes) -> None:
+            super().apply(changes)
+            taken.append(changes.added)
+
+    addresses = Noted(VIP)
+    holder = Holder(addresses, Gate())
+    hold(holder, VIP, rightful=True)
+    assert taken == [NONE, VIP]
+    assert holder.held == addresses.owned == VIP
+
+
+def test_what_is_found_behind_a_switch_that_lasts_stays() -> None:
+    addresses = Addresses(VIP)
+    gate = Watched(addresses, lasts=True)
+    hold(Holder(addresses, gate), VIP, rightful=True)
+    assert addresses.owned == VIP
+    assert gate.spoke[-1] == VIP
 
 
 def test_an_address_that_cannot_be_gated_is_not_held() -> None:

@@ -84,12 +84,13 @@ class L2Driver:
         view = self._look()
         self._suspects |= changes.probe & changes.added
         certain = view.intake(changes.added - changes.removed)
+        stranded = view.stranded(one.address for one in certain.failures)
         doubtful = certain.part(one for one in certain.stations if self._in_doubt(one, view))
         self._take(certain, view)
         self._ask(doubtful)
         self._take(doubtful, view)
         failures = certain.failures + doubtful.failures
-        _raise(failures + self._let_go(changes.removed, view))
+        _raise(failures + self._let_go(changes.removed | stranded, view))
 
     def prune(self, desired: L2Desired) -> None:
         """Let go of marked addresses that nobody wants, and of doubles on wrong interfaces.

@@ -68,6 +68,15 @@ class View:
         place = {station.address: station.link.ifindex for station in self.held}
         return [row for row in self.ours if place.get(row.address, row.ifindex) != row.ifindex]
 
+    def stranded(self, addresses: Iterable[IPAddress]) -> frozenset[IPAddress]:
+        """Those of them that are to be on a certain interface, and are on another one."""
+        asked = {one: place for one in addresses if (place := self._places.get(one, ""))}
+        return frozenset(
+            row.address
+            for row in self.ours
+            if row.address in asked and self._name(row.ifindex) != asked[row.address]
+        )
+
     def intake(self, addresses: Collection[IPAddress]) -> Intake:
         """Each address with its place, sorted; those without one as failures.
 

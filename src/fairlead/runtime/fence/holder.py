@@ -40,7 +40,7 @@ class Addresses(Protocol):
 class Gate(Protocol):
     """The switch."""
 
-    def install(self) -> None: ...
+    def install(self, held: Collection[IPAddress]) -> None: ...
     def on(self) -> bool: ...
     def hold(self, addresses: Collection[IPAddress]) -> None: ...
     def refresh(self) -> None: ...
@@ -115,10 +115,15 @@ class Holder:
             return {}  # whoever holds meets the same, and reports it
 
     def _begin(self) -> None:
-        """Go on with what an earlier fence left."""
-        self._gate.install()
-        self.held = self._taken = self._addresses.observe().owned
-        self._gate.hold(self._taken)
+        """Go on with what an earlier fence left. Once its switch has lapsed others have that, so it
+        is let go of before a new switch lets it speak again; what is still wanted is then taken,
+        and announced, like anything else."""
+        left, lasts = self._addresses.observe().owned, self._gate.on()
+        self._gate.install(left)
+        if left and not lasts:
+            self._addresses.apply(L2Changes(NONE, left))
+            left = self._addresses.observe().owned
+        self.held = self._taken = left
         self._begun = True
 
     def _move(self, wanted: frozenset[IPAddress], table: Table, now: float) -> None:

@@ -65,10 +65,10 @@ class Switch:
         self._held: frozenset[IPAddress] = frozenset()
         self._installed = False
 
-    def install(self) -> None:
-        """Begin, off, with nothing held."""
-        self._nft.run(_TABLES)
-        self._held, self._installed = frozenset(), True
+    def install(self, held: Collection[IPAddress]) -> None:
+        """Begin, off; what is ``held`` is gated from the first moment on."""
+        self._nft.run(_TABLES + _elements("add", held))
+        self._held, self._installed = frozenset(held), True
 
     def on(self) -> bool:
         """Whether it lasts yet, by whomever it was refreshed. No table, no switch: false."""
@@ -93,9 +93,7 @@ class Switch:
         except DriverError:
             if not self._installed:
                 raise
-            held = self._held
-            self.install()
-            self.hold(held)
+            self.install(self._held)
             self._nft.run(_refresh())
 
     def off(self) -> None:
