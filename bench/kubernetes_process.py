@@ -58,9 +58,10 @@ class Process:
         return self._place.call(_get, self._port, path)
 
     def _led(self) -> bool:
-        text = self.get("/metrics")
-        done = LEADS.search(text) and DONE.search(text)
-        return bool(done and self.get("/readyz"))
+        if not self.get("/readyz"):
+            return False
+        text = self.get("/metrics")  # asked second: before it is ready nothing waits to be written
+        return bool(LEADS.search(text) and DONE.search(text))
 
     @property
     def peak_mb(self) -> float:

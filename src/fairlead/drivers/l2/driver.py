@@ -165,7 +165,8 @@ class L2Driver:
     def _take(self, intake: Intake, view: View) -> None:
         self._prepare(intake)
         self._add(intake, view)
-        self._announce(intake)
+        self._announce(intake)  # before all that nobody waits for
+        self._attend({**self._attended, **{one.address: one for one in intake.stations}})
 
     def _prepare(self, intake: Intake) -> None:
         arp = [one for one in intake.stations if one.link.lan and one.address.version == 4]
@@ -186,7 +187,6 @@ class L2Driver:
         taken = {one.address: one.link.name for one in intake.stations}
         self._placements = {**self._placements, **taken}
         self._suspects -= taken.keys()
-        self._attend({**self._attended, **{one.address: one for one in intake.stations}})
 
     def _announce(self, intake: Intake) -> None:
         speaking = [one for one in intake.stations if one.link.lan]
