@@ -5,7 +5,7 @@ they take over what a failed engine had, and before the others, which have enoug
 engine that leaves (its Node is cordoned) comes last, whatever else it is.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from math import ceil
 
@@ -46,9 +46,11 @@ def numbered(engines: Order) -> Mapping[str, int]:
 
 
 def arranged(
-    order: Sequence[str], *, home: Iterable[str], buffer: Collection[str], holders: int
+    order: Sequence[str], *, home: Collection[str], buffer: Collection[str], holders: int
 ) -> Order:
     """The order with those at home first, and in NPlusM the buffer behind the first ``holders``."""
+    if not (home or buffer):
+        return tuple(order)
     first = [name for name in dict.fromkeys(home) if name in order]
     rest = [name for name in order if name not in first]
     if not buffer:

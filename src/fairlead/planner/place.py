@@ -168,21 +168,23 @@ class Seating:
 
     def seat(self, vip: Vip) -> None:
         """Place a new VIP, or one whose engines may have changed; it stays where it may stay."""
-        present = self.active.get(vip.key)
+        key = vip.key
+        present = self.active.get(key)
         known = present or ()
         if present is None:
             self.counts[vip.engine_group] = self.counts.get(vip.engine_group, 0) + 1
-            known = self.homes.get(vip.key, ())
+            known = self.homes.get(key, ())
         rule = self.rules.get(vip.engine_group)
         chosen = self._choose(vip, rule, known) if rule else ()
         if present is None and known:
             self._miss(vip, known, chosen)
         if chosen != present:
-            self._move(vip.key, present, chosen)
+            self._move(key, present, chosen)
 
     def is_new(self, vip: Vip) -> bool:
         """Whether nobody knows where it was before."""
-        return vip.key not in self.active and vip.key not in self.homes
+        key = vip.key
+        return key not in self.active and key not in self.homes
 
     def _miss(self, vip: Vip, home: Order, chosen: Order) -> None:
         """It returns to those at home who cannot hold it now."""
@@ -215,10 +217,10 @@ class Seating:
         # what is taken over goes to the buffer first; what is new has its home elsewhere
         busy = len(order) if not present else 0
         line = arranged(order, home=(), buffer=roster.buffer, holders=busy)
-        free = [n for n in line if n in able and n not in stay]
+        free = (n for n in line if n in able and n not in stay)
         chosen = tuple(islice((n for n in free if len(self._load(n)) < limit), spare))
         if len(chosen) < spare and (present or not rule.max_vips):  # a take-over before a limit
-            over = (n for n in free if n not in chosen)
+            over = (n for n in line if n in able and n not in stay and n not in chosen)
             chosen += tuple(islice(over, spare - len(chosen)))
         return (*stay, *chosen)
 

@@ -227,8 +227,9 @@ class _Draft:
         """A VIP from DHCP is at home first where its lease was got."""
         placement, homes = self.previous.placement, dict[VipKey, tuple[str, ...]]()
         for key in self.cases:
-            outcome, vip = self.outcomes.get(key), VipKey(key)
-            engine = holder_of(outcome.leases) if outcome else ""
+            outcome = self.outcomes.get(key)
+            engine = holder_of(outcome.leases) if outcome and outcome.leases else ""
+            vip = VipKey(key)
             if engine and vip not in placement.active and vip not in placement.homes:
                 homes[vip] = (engine,)
         if homes:

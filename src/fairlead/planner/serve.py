@@ -101,7 +101,7 @@ def order_of(vip: ServedVip, roster: Roster) -> Order:
     order = [name for name in table if name in fitting]
     # what was taken over by the buffer returns from it, unless nothing ever does
     guests = roster.buffer if roster.failback else frozenset()
-    home = (name for name in vip.home if name not in guests)
+    home = [name for name in vip.home if name not in guests]
     found = arranged(order, home=home, buffer=roster.buffer, holders=vip.engines)
     if not (roster.cells and found) or vip.engines > 1:
         return found
