@@ -84,7 +84,7 @@ def _connect_all(vips: list[IPAddress]) -> dict[IPAddress, TcpConnection | Refus
 def kinds(asked: Mapping[IPAddress, Outcome]) -> Counter[str]:
     """How many went on, were reset, or hang."""
     return Counter(
-        "goes on" if isinstance(one, Answer) else getattr(one, "reason", "hangs")
+        "goes on" if isinstance(one, Answer) else str(getattr(one, "reason", "hangs"))
         for one in asked.values()
     )
 

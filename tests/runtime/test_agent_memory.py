@@ -21,6 +21,7 @@ from fairlead.runtime.agent.cache import UnusableCache
 from fairlead.runtime.agent.scope import foreign_to
 from fairlead.runtime.agent.watches import Trim, needed, slices, watches
 from tests.dialects.make import decoded
+from tests.dialects.published import engine_group
 from tests.dialects.test_published import OBJECT
 
 CONFIGS = [Config(), Config(dataplane="cluster"), Config(service_type="NodePortLocal")]
@@ -93,6 +94,10 @@ def test_vips_of_other_engine_groups_concern_an_engine_in_nothing(
     where = {name: ip_address(f"198.51.100.{n}") for n, name in enumerate(("n1", "n2", "n3"), 1)}
     tables = [table_of(plan, engine, addresses=where) for plan in (one, other)]
     assert tables[0] == tables[1]
+
+
+def test_vips_of_a_group_that_nobody_is_in_stay_where_they_are_at_home() -> None:
+    assert foreign_to("n1", world(Config(), [engine_group("g")])) == frozenset()
 
 
 # -- the cache ------------------------------------------------------------------------------------

@@ -80,6 +80,34 @@ def test_a_fence_that_is_killed_and_back_within_two_seconds_moves_nothing(three:
     assert max(seen.outage(vip, since=killed) for vip in mine) < 0.2 + SLACK / 3
 
 
+def test_what_it_had_taken_from_a_dead_fence_stays_with_one_that_is_killed_and_back(
+    three: Cell,
+) -> None:
+    """It hears from the third how long the dead one has been silent."""
+    dead = [vip for vip in three.vips if three.order(vip)[0] == "engine-1"]
+    three.signal("engine-1", signal.SIGKILL)
+    three.fences["engine-1"].wait()
+    others = ("engine-2", "engine-3")
+    try:
+        wait_for(lambda: set(dead) <= set().union(*(three.held(n) for n in others)))
+        heirs = [name for name in others if three.held(name) & set(dead)]
+        inherited = [vip for vip in dead if vip in three.held(heirs[0])]
+        for _ in range(5):
+            with Holders(three.hosts["client"], inherited) as seen:
+                time.sleep(0.2)
+                killed = seen.now()
+                away = restart(three, heirs[0])
+                time.sleep(2.0)
+            if away < 1.8:
+                break
+        else:
+            pytest.skip(f"five times, a fence took {away:.1f} s to start: this machine is too busy")
+    finally:
+        three.start("engine-1")
+    assert max(seen.outage(vip, since=killed) for vip in inherited) < 0.2 + SLACK / 3
+    assert max(seen.doubles(vip) for vip in inherited) == 0.0
+
+
 def restart(three: Cell, name: str) -> float:
     """Kill a fence and start it again; the seconds until it rules again."""
     before = len(three.log(name))

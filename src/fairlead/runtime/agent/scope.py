@@ -1,10 +1,10 @@
 """An agent reads the VirtualIPs of its own engine groups, and no others.
 
 Which groups those are follows from Nodes and EngineGroups, so these are read first. What is left
-out are groups that exist and that this engine is not in: a VIP of a group that does not exist, or
-without a label, is anybody's. When the engine comes into a group or leaves one, its VIPs are read
-anew; nothing is withdrawn meanwhile, because what vanishes although nobody deleted it is kept
-(:mod:`fairlead.runtime.agent.intake`).
+out are groups that others are in and this engine is not: a VIP of a group that does not exist or
+that nobody is in, or without a label, is anybody's. When the engine comes into a group or leaves
+one, its VIPs are read anew; nothing is withdrawn meanwhile, because what vanishes although nobody
+deleted it is kept (:mod:`fairlead.runtime.agent.intake`).
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -60,14 +60,15 @@ class Scoped:
 
 
 def foreign_to(engine: str, world: World) -> frozenset[str]:
-    """The engine groups that an engine is not in."""
+    """The engine groups that others are in, and an engine is not. The VIPs of a group that nobody
+    is in stay with whom they are at home with."""
     groups = [*world.every(EngineGroup)]
     nodes = sorted(world.every(Node), key=lambda node: node.name)
     rules = read_rules(groups, nodes, host="", leave=False)
     return frozenset(
         group.name
         for group in groups
-        if all(one.name != engine for one in rules[group.name].engines)
+        if (engines := rules[group.name].engines) and all(one.name != engine for one in engines)
     )
 
 

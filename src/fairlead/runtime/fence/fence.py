@@ -313,7 +313,8 @@ class Fence:
         sight = self._sight(table)
         mine = Row(now, sight.links, self._roster, self._agreed, serving)
         rows = {table.me: said_of(mine, now)}
-        rows |= {n: said_of(r, now) for n, r in self._rows.items() if now - r.heard < tenure.FRESH}
+        # old ones too: who began a moment ago learns from them who is silent, and since when
+        rows |= {name: said_of(row, now) for name, row in self._rows.items()}
         self._number += 1
         deaf = tenure.cut_off(sight)
         words = {name: said for name, said in self._words.items() if name in rows and name in deaf}
