@@ -50,9 +50,11 @@ def stand(
     words: Mapping[str, Word],
     leaving: bool = False,
     aground: Marks = NONE,
+    patient: bool = False,
 ) -> Stand:
     """Decide. ``holds``: the berths that this engine has at present, ``aground``: those that nobody
-    would hear of here; ``words``: what the engines of this side said last."""
+    would hear of here; ``words``: what the engines of this side said last. ``patient``: take
+    nothing while others are there who could have it already."""
     if not tenure.may_hold(sight, partition=table.partition):
         return Stand(Word(leaving=leaving, aground=aground), frozenset(), False)
     able = tenure.serving(sight)
@@ -70,10 +72,11 @@ def stand(
         and (b.mark in wants or _keeps(b, next_ones[b.mark], others, leaving=leaving))
     )
     unheard = (able & sight.rows.keys()) - others.keys()  # known through a third one only
+    new = NONE if patient and len(able) > 1 else wants - keep
     take = frozenset(
         b.mark
         for b in table.berths
-        if b.mark in wants - keep and unheard.isdisjoint(b.candidates) and _free(b, others)
+        if b.mark in new and unheard.isdisjoint(b.candidates) and _free(b, others)
     )
     now = keep | take
     return Stand(

@@ -119,6 +119,28 @@ def restart(three: Cell, name: str) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.parametrize("seconds", [1.2, 2.2])
+def test_a_fence_that_stood_still_for_a_moment_goes_on(three: Cell, seconds: float) -> None:
+    """As after the pause of a virtual machine. While the switch lasts nothing moves; where it has
+    lapsed, and nobody has taken over yet, it stays dark and nobody doubles it."""
+    mine = [vip for vip in three.vips if three.order(vip)[0] == "engine-3"]
+    own = three.hosts["engine-3"].mac()
+    for _ in range(3):
+        with Holders(three.hosts["client"], mine) as seen:
+            time.sleep(0.2)
+            stopped = seen.now()
+            three.signal("engine-3", signal.SIGSTOP)
+            time.sleep(seconds)
+            three.signal("engine-3", signal.SIGCONT)
+            still = seen.now() - stopped
+            time.sleep(1.5)
+            wait_for(three.at_home, timeout=20)
+        assert max(seen.doubles(vip) for vip in mine) == 0.0, "two answered for one VIP"
+        if seconds < 2.0 and still < 1.4:
+            assert {mac for vip in mine for mac in seen.holders(vip, since=stopped)} == {own}
+            assert max(seen.outage(vip, since=stopped) for vip in mine) < 0.3 + SLACK / 3
+
+
 def test_a_fence_that_hangs_goes_dark_and_another_one_takes_over(three: Cell) -> None:
     mine = [vip for vip in three.vips if three.order(vip)[0] == "engine-3"]
     with Holders(three.hosts["client"], mine) as seen:

@@ -26,7 +26,7 @@ from fairlead.model.addresses import IPAddress, canonical
 from fairlead.model.berth import Table
 from fairlead.model.cell import Roster, Row, Sight
 from fairlead.planner import tenure
-from fairlead.planner.berth import Stand, Word, stand
+from fairlead.planner.berth import NONE, Stand, Word, stand
 from fairlead.runtime.fence import alive, texts
 from fairlead.runtime.fence.bfd import Sessions
 from fairlead.runtime.fence.ground import Ground, Watched
@@ -38,8 +38,12 @@ TICK = 0.1
 AGENT_GONE = 30.0
 """Seconds without a word of an agent after which the berths are handed over in order."""
 SETTLING = 1.0
-"""Seconds in which a fence that finds its predecessor's VIPs speaking hears from the others before
-it lets go of anything: one that is back at once moves nothing."""
+"""Seconds in which a fence that finds VIPs speaking, its predecessor's or its own from before it
+stood still, hears from the others before it lets go of anything: one that is back at once moves
+nothing."""
+PATIENCE = 2 * TICK
+"""Seconds in which one that may hold VIPs again takes none from those who may have taken them just
+now, and have not said so yet."""
 TABLE = "fence.table"
 
 
@@ -81,7 +85,8 @@ class Fence:
         self._agent_heard_at = self._since = _now()
         self._draining = False
         self._left = frozenset[IPAddress]()
-        self._settles_at = 0.0
+        self._settles_at = self._patient_until = 0.0
+        self._rules = False
         self._ticked = self._rounded = _now()
         self._sessions: Sessions | None = None
         self._voice = Voice(key=options.key, heard=self._hear)
@@ -98,8 +103,7 @@ class Fence:
             await self._host.open(),
             await alive.answer(self._options.directory, lambda: _now() - self._rounded),
         ]
-        self._left = await self._holder.inherited()
-        self._settles_at = _now() + SETTLING if self._left else 0.0
+        await self._inherit()
         self._resume()
         self._ground.follow(self._wake.set)
         ticking = asyncio.create_task(self._tick_on())
@@ -228,7 +232,7 @@ class Fence:
             self._ground.look(table, await self._holder.astray(table), _now())
         now = _now()
         if now - self._ticked > tenure.FRESH:
-            self._after_a_gap()
+            await self._after_a_gap()
         self._ticked = now
         self._agree(table)
         decided = self._decide(table)
@@ -260,7 +264,11 @@ class Fence:
     def _inheritance(self, table: Table) -> Word:
         return Word(holds=frozenset(b.mark for b in table.berths if b.addresses & self._left))
 
-    def _after_a_gap(self) -> None:
+    async def _inherit(self) -> None:
+        self._left = await self._holder.inherited()
+        self._settles_at = _now() + SETTLING if self._left else 0.0
+
+    async def _after_a_gap(self) -> None:
         """We were not running for a while: what we know is old, and what our agent said unread."""
         missed = _now() - self._ticked
         self._log("gap", {"seconds": round(missed, 2)})
@@ -268,6 +276,7 @@ class Fence:
         self._since = _now()
         self._rows.clear()
         self._words.clear()
+        await self._inherit()
 
     def _agree(self, table: Table) -> None:
         self._roster = tenure.taken(self._sight(table))
@@ -278,14 +287,21 @@ class Fence:
             self._agreed = tenure.agreed(self._sight(table))
 
     def _decide(self, table: Table) -> Stand:
-        gone = _now() - self._agent_heard_at > AGENT_GONE
+        sight = self._sight(table)
+        gone = sight.now - self._agent_heard_at > AGENT_GONE
+        rules = tenure.may_hold(sight, partition=table.partition)
+        if rules and not self._rules:
+            self._patient_until = sight.now + PATIENCE
+        self._rules = rules
+        left = self._inheritance(table).holds if self._settles_at else NONE
         return stand(
             table,
-            self._sight(table),
-            holds=self._word.holds,
+            sight,
+            holds=self._word.holds | left,
             words=Map(self._words),
             leaving=self._draining or gone,
-            aground=self._ground.aground(table, _now()),
+            aground=self._ground.aground(table, sight.now),
+            patient=sight.now < self._patient_until,
         )
 
     def _sight(self, table: Table) -> Sight:
