@@ -210,6 +210,24 @@ def test_nothing_is_taken_before_everybody_who_serves_has_been_heard() -> None:
     assert stand(table("a"), sight("a"), holds=NONE, words=heard).addresses == mine
 
 
+def test_who_rules_again_takes_nothing_at_first_and_nobody_yields_to_it() -> None:
+    words = {name: Word() for name in CELL - {"a"}}
+    found = stand(table("a"), sight("a"), holds=NONE, words=words, patient=True)
+    assert found.rightful
+    assert found.word == Word()
+    mine = stand(table("a"), sight("a"), holds=NONE, words=words).word.holds
+    assert mine, "there is something to take"
+    kept = stand(table("a"), sight("a"), holds=mine, words=words, patient=True)
+    assert kept.word == Word(mine, mine), "what it has it keeps"
+
+
+def test_the_last_one_has_nobody_to_wait_for() -> None:
+    alone = replace(sight("a"), links=frozenset(), rows={}, roster=Roster(1, frozenset("a")))
+    alone = replace(alone, agreed=alone.roster)
+    found = stand(table("a"), alone, holds=NONE, words={}, patient=True)
+    assert found.addresses == VIPS.keys()
+
+
 def test_who_just_began_to_listen_leaves_the_silent_alone() -> None:
     """All fences start again at once: the switch of one that has not spoken yet may be on."""
     known = sight("a")

@@ -72,11 +72,12 @@ def stand(
         and (b.mark in wants or _keeps(b, next_ones[b.mark], others, leaving=leaving))
     )
     unheard = (able & sight.rows.keys()) - others.keys()  # known through a third one only
-    new = NONE if patient and len(able) > 1 else wants - keep
+    if patient and len(able) > 1:
+        wants &= keep  # and nobody yields to it yet
     take = frozenset(
         b.mark
         for b in table.berths
-        if b.mark in new and unheard.isdisjoint(b.candidates) and _free(b, others)
+        if b.mark in wants - keep and unheard.isdisjoint(b.candidates) and _free(b, others)
     )
     now = keep | take
     return Stand(

@@ -254,10 +254,11 @@ class Fence:
         self._tell(table, decided)
 
     def _settling(self, decided: Stand, left: Word) -> bool:
-        """Whether what was left is to stay as it is, because not all others have been heard yet.
-        The switch is not refreshed meanwhile, so this makes no holder of a fence that hears
-        nobody."""
-        if decided.word.holds >= left.holds or _now() >= self._settles_at:
+        """Whether what was left is to stay as it is, because not all others have been heard yet,
+        and none of them has said that it has it. The switch is not refreshed meanwhile, so this
+        makes no holder of a fence that hears nobody."""
+        taken = any(not said.holds.isdisjoint(left.holds) for said in self._words.values())
+        if taken or decided.word.holds >= left.holds or _now() >= self._settles_at:
             self._settles_at = 0.0
         return self._settles_at > 0
 
