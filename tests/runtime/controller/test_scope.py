@@ -96,6 +96,7 @@ def test_only_the_vips_of_its_groups_and_of_none_are_read(plane: ControlPlane) -
                 await client.create(ENGINE_GROUPS, _json(group(name)))
             await client.create(NODES, _json(node("one", "blue")))
             await client.create(NODES, _json(node("two", "red")))
+            await client.create(NODES, _json(node("three", "blue")))
             for number, of in enumerate(("blue", "red", "unheard-of", "", "default"), 1):
                 await client.create(VIRTUAL_IPS, _json(virtual_ip(number, of)))
             async with agent(client) as made:
