@@ -274,10 +274,10 @@ class Fence:
         missed = _now() - self._ticked
         self._log("gap", {"seconds": round(missed, 2)})
         self._agent_heard_at += missed
-        self._since = _now()
-        self._rows.clear()
-        self._words.clear()
         await self._inherit()
+        self._since = _now()
+        self._rows.clear()  # last: while it waited it has read what others sent long ago
+        self._words.clear()
 
     def _agree(self, table: Table) -> None:
         self._roster = tenure.taken(self._sight(table))
@@ -290,10 +290,6 @@ class Fence:
     def _decide(self, table: Table) -> Stand:
         sight = self._sight(table)
         gone = sight.now - self._agent_heard_at > AGENT_GONE
-        rules = tenure.may_hold(sight, partition=table.partition)
-        if rules and not self._rules:
-            self._patient_until = sight.now + PATIENCE
-        self._rules = rules
         left = self._inheritance(table).holds if self._settles_at else NONE
         return stand(
             table,
@@ -302,8 +298,16 @@ class Fence:
             words=Map(self._words),
             leaving=self._draining or gone,
             aground=self._ground.aground(table, sight.now),
-            patient=sight.now < self._patient_until,
+            patient=self._patient(table, sight),
         )
+
+    def _patient(self, table: Table, sight: Sight) -> bool:
+        """Whether it rules for so short a time that others may have taken what it wants."""
+        rules = tenure.may_hold(sight, partition=table.partition)
+        if rules and not self._rules:
+            self._patient_until = sight.now + PATIENCE
+        self._rules = rules
+        return sight.now < self._patient_until
 
     def _sight(self, table: Table) -> Sight:
         now = _now()
