@@ -7,7 +7,7 @@ order does not depend on who is alive: losing an engine moves only its VIPs, and
 back only those.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -217,11 +217,13 @@ class Seating:
         # what is taken over goes to the buffer first; what is new has its home elsewhere
         busy = len(order) if not present else 0
         line = arranged(order, home=(), buffer=roster.buffer, holders=busy)
-        free = (n for n in line if n in able and n not in stay)
-        chosen = tuple(islice((n for n in free if len(self._load(n)) < limit), spare))
+
+        def free(but: Order) -> Iterator[str]:
+            return (name for name in line if name in able and name not in but)
+
+        chosen = tuple(islice((n for n in free(stay) if len(self._load(n)) < limit), spare))
         if len(chosen) < spare and (present or not rule.max_vips):  # a take-over before a limit
-            over = (n for n in line if n in able and n not in stay and n not in chosen)
-            chosen += tuple(islice(over, spare - len(chosen)))
+            chosen += tuple(islice(free((*stay, *chosen)), spare - len(chosen)))
         return (*stay, *chosen)
 
     def _roster(self, rule: EngineRule, role: Role) -> Roster:

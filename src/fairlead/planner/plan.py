@@ -228,8 +228,9 @@ class _Draft:
         placement, homes = self.previous.placement, dict[VipKey, tuple[str, ...]]()
         for key in self.cases:
             outcome = self.outcomes.get(key)
-            engine = holder_of(outcome.leases) if outcome and outcome.leases else ""
-            vip = VipKey(key)
+            if outcome is None or not outcome.leases:
+                continue
+            engine, vip = holder_of(outcome.leases), VipKey(key)
             if engine and vip not in placement.active and vip not in placement.homes:
                 homes[vip] = (engine,)
         if homes:

@@ -84,6 +84,7 @@ class L2Driver:
         view = self._look()
         self._suspects |= changes.probe & changes.added
         certain = view.intake(changes.added - changes.removed)
+        # without a place where it is to be, it does not stay where it is not to be
         stranded = view.stranded(one.address for one in certain.failures)
         doubtful = certain.part(one for one in certain.stations if self._in_doubt(one, view))
         self._take(certain, view)
