@@ -34,7 +34,7 @@ class Cell:
         self.places: dict[IPAddress, str] = {}
         self.states: dict[str, State | None] = {}
         self.fences: dict[str, subprocess.Popen[str]] = {}
-        self._directory = directory
+        self.directory = directory
         self._agents: dict[str, Agent] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._loop = asyncio.new_event_loop()
@@ -59,9 +59,9 @@ class Cell:
 
     def start(self, name: str) -> None:
         """Start the fence of an engine."""
-        where = self._directory / name
+        where = self.directory / name
         where.mkdir(mode=0o755, exist_ok=True)
-        with (self._directory / f"{name}.log").open("a") as log:
+        with (self.directory / f"{name}.log").open("a") as log:
             argv = [sys.executable, "-m", "fairlead", "fence", "--directory", str(where)]
             self.fences[name] = self.hosts[name].popen(argv, stderr=log)
 
@@ -70,7 +70,7 @@ class Cell:
         table = self.table(name, partition=partition)
 
         async def begin() -> None:
-            agent = Agent(self._directory / name, told=lambda s: self.states.update({name: s}))
+            agent = Agent(self.directory / name, told=lambda s: self.states.update({name: s}))
             agent.offer(table)
             self._agents[name] = agent
             self._tasks[name] = asyncio.ensure_future(agent.run())
@@ -109,7 +109,7 @@ class Cell:
 
     def log(self, name: str) -> str:
         """What the fence of an engine said."""
-        return (self._directory / f"{name}.log").read_text()
+        return (self.directory / f"{name}.log").read_text()
 
     def close(self) -> None:
         """End the agents; the lab ends the fences."""

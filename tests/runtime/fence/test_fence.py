@@ -1,13 +1,16 @@
 """Fences on real hosts: who answers for each VIP while engines, cables and processes fail."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fairlead.lab.probe import Holders
 from fairlead.model.addresses import IPAddress
+from fairlead.runtime.fence.urgency import NICE
 
 from .cell import Cell, cell, wait_for
 
@@ -48,6 +51,16 @@ def test_a_dead_engine_is_replaced_and_its_return_doubles_nothing(three: Cell) -
     assert max(seen.outage(vip, since=cut, until=back) for vip in lost) < 0.4 + SLACK
     assert max(seen.outage(vip, since=cut) for vip in kept) < 0.1 + SLACK
     assert max(seen.doubles(vip) for vip in three.vips) == 0.0, "two answered for one VIP"
+
+
+def test_a_fence_and_its_bfdd_go_before_other_work(three: Cell) -> None:
+    """A nice value counts within a session only where the kernel groups by session."""
+    bfdd = int((three.directory / "engine-1" / "bfdd.pid").read_text())
+    for pid in (three.fences["engine-1"].pid, bfdd):
+        assert os.getpriority(os.PRIO_PROCESS, pid) == NICE
+        group = Path(f"/proc/{pid}/autogroup")
+        if os.getsid(pid) == pid and group.exists():
+            assert group.read_text().endswith(f" nice {NICE}\n")
 
 
 def test_one_broken_cable_between_two_engines_moves_nothing(three: Cell) -> None:

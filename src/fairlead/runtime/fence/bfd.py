@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any
 
 from fairlead.model.addresses import IPAddress, canonical, parse_address
+from fairlead.runtime.fence.urgency import lift_session
 
 HEADER = struct.Struct("!IHBB")
 VERSION = 1
@@ -167,3 +168,5 @@ def start(directory: Path) -> None:
     code = os.spawnv(os.P_WAIT, BFDD, argv)
     if code:
         raise Unavailable(f"{BFDD} does not start (exit code {code})")
+    with suppress(OSError, ValueError):  # it has ended again: it is started again
+        lift_session(int((directory / "bfdd.pid").read_text()))

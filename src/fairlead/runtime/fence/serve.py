@@ -1,10 +1,8 @@
 """``fairlead fence`` as a process: its drivers, its signals, its log."""
 
 import asyncio
-import os
 import signal
 import sys
-from contextlib import suppress
 
 import structlog
 
@@ -13,17 +11,13 @@ from fairlead.drivers.nft.client import NftClient
 from fairlead.runtime.fence.fence import Fence, FenceOptions
 from fairlead.runtime.fence.holder import Holder
 from fairlead.runtime.fence.switch import Switch
+from fairlead.runtime.fence.urgency import go_first
 from fairlead.sources.collection import settle
-
-URGENT = -10
-"""The nice value of a fence and of the bfdd that it starts: a host that is busy is not a dead one,
-and what they need of it is little."""
 
 
 async def serve(options: FenceOptions, *, interfaces: tuple[str, ...] = ()) -> None:
     """Run until SIGTERM or SIGINT."""
-    with suppress(PermissionError):  # without CAP_SYS_NICE it is as urgent as anything else
-        os.setpriority(os.PRIO_PROCESS, 0, URGENT)
+    go_first()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
